@@ -113,7 +113,7 @@ def today() -> date:
 
 
 def asked(screen: Screen, draft: Draft, said: Said) -> Draft:
-    """The draft after questions for what Replicate does not tell, and for each open mark."""
+    """The draft after questions for what Replicate does not say, and for each open mark."""
     draft = _ask_choice(screen, draft, "tier", [tier.label for tier in Tier])
     draft = _ask_choice(screen, draft, "quality", QUALITIES)
     if "prices" not in draft.table:

@@ -120,7 +120,7 @@ def test_what_is_valid_is_accepted_by_the_models_schema(model: Model) -> None:
 
 
 def beyond(model: Model) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Requests that the model cannot take: each bound passed by one, each choice that is none, each field it lacks."""
+    """Requests that the model cannot take: each bound passed by one, a value that is no choice, each field it lacks."""
     fields = {item.field: item for item in model.inputs.values() if item.value is None}
     for field, item in fields.items():
         if item.choices and field in FIELD and field not in ("aspect_ratio", "width", "height"):

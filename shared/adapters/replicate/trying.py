@@ -109,7 +109,7 @@ def _tried(ended: FullPrediction, inputs: Mapping[str, Any]) -> Tried:
 
 
 def _shape(output: object) -> str:
-    """The shape of an output, in the catalogue's words. Empty if it is none of them."""
+    """The shape of an output, in the catalogue's words. Empty if it is another form."""
     match output:
         case [str(first), *_]:
             return "list" if first.startswith(("https://", "http://", "data:")) else "chunks"

@@ -96,7 +96,7 @@ def _without(text: str, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _header(line: str) -> list[str]:
-    """The keys of a table's header. Empty if the line is none."""
+    """The keys of a table's header. Empty for any other line."""
     if not line.lstrip().startswith("["):
         return []
     try:
