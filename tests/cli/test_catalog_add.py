@@ -92,7 +92,7 @@ def test_a_draft_is_written_with_its_guesses_and_is_not_offered(workspace: Works
         assert said in called.out
 
 
-def test_with_all_that_replicate_does_not_tell_it_is_offered(workspace: Workspace) -> None:
+def test_with_all_that_replicate_does_not_publish_it_is_offered(workspace: Workspace) -> None:
     """The price has its page and day; the credits are those of the margin rule: 0.04 USD / 0.008."""
     assert workspace.add(*WHOLE).code == 0
     model = workspace.read()
@@ -107,15 +107,8 @@ def test_questions_fill_in_what_was_not_said(workspace: Workspace) -> None:
     answers = ["gold", "premium", "standard"]
     answers += ["0.04/pixel", page, day, ""]  # a wrong price is asked again
     answers += ["0.04/image", page, day, ""]
-    answers += [
-        "",
-        "7",
-        "open",
-        "oops",
-        "false",
-        "",
-        "",
-    ]  # modality, expected_s, cancel_after_s, black_is_refusal, inputs
+    # modality, cancel_after_s, black_is_refusal, expected_s, and two inputs
+    answers += ["", "open", "oops", "false", "7", "", ""]
     called = workspace.add("--ask", answer="\n".join(answers) + "\n")
     assert called.code == 0, called.err
     model = workspace.read()
