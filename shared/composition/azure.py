@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TableService,
         TableStore,
         TableSwitches,
+        TableWaitingList,
     )
     from shared.adapters.service_bus import ServiceBusMessenger
 
@@ -97,6 +98,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableSwitches
 
         return TableSwitches(self._tables, self.settings.state_table)
+
+    @cached_property
+    def waiting(self) -> "TableWaitingList":
+        """What waits for a turn."""
+        from shared.adapters.azure_storage.tables import TableWaitingList
+
+        return TableWaitingList(self._tables, self.settings.turns_table)
 
     @cached_property
     def index(self) -> "TableIndex":

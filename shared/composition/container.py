@@ -85,6 +85,8 @@ class Container(SafetyPart):
             names_key=self.names_key,
             commands=self.commands,
             switches=self.switches,
+            waiting=self.waiting,
+            pace=lambda: self.provider.pace_now(),  # noqa: PLW0108  # the provider is replaced by tools and tests
             app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
@@ -144,6 +146,7 @@ def _limits(settings: Settings) -> Limits:
         quarantine_days=settings.quarantine_days,
         hand_files_over=settings.hand_files_over,
         longest_pause_s=settings.longest_pause_s,
+        in_flight_most=settings.in_flight_most or None,
     )
 
 

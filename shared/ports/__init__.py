@@ -18,7 +18,7 @@ from shared.ports.commands import CommandRecord, Commands
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, Paused, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
-from shared.ports.messages import Envelope, Messenger, Sendable
+from shared.ports.messages import Deferrable, Envelope, Messenger, Sendable
 from shared.ports.moved import MovedAccounts, NotedToday
 from shared.ports.pending import (
     AccountMoves,
@@ -39,10 +39,20 @@ from shared.ports.safety import Screener
 from shared.ports.state import Loaded, OpenIndex, OpenRow, Store
 from shared.ports.switches import RecentSwitches, SwitchBoard
 from shared.ports.telemetry import Telemetry
-from shared.ports.turns import PlaceRow, Waiting, WaitingList
+from shared.ports.turns import (
+    PLACES_FRESH,
+    TURNS_FRESH,
+    PaceNow,
+    PlaceRow,
+    RecentTurns,
+    Waiting,
+    WaitingList,
+)
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "PLACES_FRESH",
+    "TURNS_FRESH",
     "AccountMoves",
     "Answer",
     "Cleaned",
@@ -52,6 +62,7 @@ __all__ = [
     "CutShort",
     "DeadLetter",
     "DeadLetters",
+    "Deferrable",
     "Dependencies",
     "Envelope",
     "Fate",
@@ -70,6 +81,7 @@ __all__ = [
     "OpenRow",
     "OutputUnfit",
     "Outputs",
+    "PaceNow",
     "Paused",
     "PendingMove",
     "PendingMoves",
@@ -83,6 +95,7 @@ __all__ = [
     "ReadDeadLetters",
     "ReadOutputs",
     "RecentSwitches",
+    "RecentTurns",
     "Records",
     "Saved",
     "Screener",
