@@ -3,8 +3,8 @@
 Rules of this file:
 1. A mark is open until somebody confirms or changes the value. ``marks`` of an entry has the place and the reason; a
    model with an open mark is not offered (file.py).
-2. Replicate publishes neither price, tier, quality nor credits. Tier, quality and times are proposed and marked; a price is
-   never proposed. Credits follow from a price (margin.py).
+2. Replicate publishes neither price, tier, quality nor credits. Tier, quality and times are proposed and marked; a
+   price is never proposed. Credits follow from a price (margin.py).
 3. A value that was set is not marked.
 """
 
