@@ -23,7 +23,7 @@ from shared.ports.state import Loaded
 #: After a conflict an account's next moves are gathered for up to so long; the time doubles with each further one.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.4
 
-#: A pause halves in so many seconds, and shorter ones than ``_LEAST_PAUSE_S`` are none.
+#: A pause halves in so many seconds, and one shorter than ``_LEAST_PAUSE_S`` is over.
 _HALF_LIFE_S, _LEAST_PAUSE_S = 1.0, 0.02
 
 #: A process whose calls hand over to each other would shut others out: what it knows is newer than what they have read.
@@ -125,7 +125,7 @@ class AccountMoves:
         if move in self.waiting:
             self.waiting.remove(move)
 
-    def tell(self, move: PendingMove, answer: Answer) -> None:
+    def answer(self, move: PendingMove, answer: Answer) -> None:
         """Answer a call, if it still waits."""
         self.leave(move)
         if move.wait is not None and not move.wait.done():

@@ -93,7 +93,7 @@ async def _lead(
         return await _save_group(deps, moves, mine, stale=pause_s > 0)
     except BaseException:
         for each in moves.group:
-            moves.tell(each, Fate.ALONE)
+            moves.answer(each, Fate.ALONE)
         raise
     finally:
         deps.pending.end(account_id, mine)
@@ -134,7 +134,7 @@ async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove
 
 
 def decided(moves: AccountMoves) -> list[Member]:
-    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out is told."""
+    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out gets its answer."""
     known = moves.known = _newest(moves)
     group: list[Member] = []
     if known is None:
@@ -146,7 +146,7 @@ def decided(moves: AccountMoves) -> list[Member]:
         loaded = _rows_for(known, each)
         transition = _decision(each, loaded)
         if transition is None or transition.account is None:
-            moves.tell(each, Fate.STALE)
+            moves.answer(each, Fate.STALE)
             continue
         taken.add(each.key)
         group.append(Member(each, loaded, transition))
@@ -168,17 +168,17 @@ async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member]) 
         raise
     except Unavailable as trouble:
         for each in group[1:]:
-            moves.tell(each.move, trouble)
+            moves.answer(each.move, trouble)
         raise
     except Exception:
         if len(group) == 1:
             raise
         for each in group[1:]:
-            moves.tell(each.move, Fate.ALONE)
+            moves.answer(each.move, Fate.ALONE)
         return Fate.ALONE
     answers = [Saved(each.transition, after) for each, after in zip(group, afters, strict=False)]
     for member, answer in zip(group, answers, strict=False):
-        moves.tell(member.move, answer)
+        moves.answer(member.move, answer)
     _learn(deps, group[0].move.key.account_id, afters)
     return answers[0]
 
@@ -186,7 +186,7 @@ async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member]) 
 def _all_stale(moves: AccountMoves) -> Fate:
     """Nobody else has moved the account: one of the generations has changed, and each call looks after its own."""
     for each in moves.waiting[:MOST_TOGETHER]:
-        moves.tell(each, Fate.STALE)
+        moves.answer(each, Fate.STALE)
     return Fate.STALE
 
 
@@ -252,7 +252,7 @@ def _learn(deps: Dependencies, account_id: str, afters: list[Loaded]) -> None:
         return
     saved = {after.generation.key for after in afters if after.generation is not None}
     for each in [each for each in moves.waiting if each.key in saved]:
-        moves.tell(each, Fate.STALE)
+        moves.answer(each, Fate.STALE)
     for after in afters if moves.waiting else ():
         if after.account is None:
             continue

@@ -27,7 +27,7 @@ def test_fifty_generations_a_second_of_one_account_keep_their_bounds(processes: 
     assert figures.entities_a_second <= MOST_ENTITIES
     assert (figures.off, figures.captured, figures.entries) == ((), 150, 302)
     assert figures.moves == 300
-    assert sum(each.deferred for each in figures.told) == 0
+    assert sum(each.deferred for each in figures.reports) == 0
     assert kept(figures)
 
 
@@ -59,9 +59,9 @@ def test_a_bound_that_is_exceeded_is_seen() -> None:
     """Of each kind; and the table says what is off."""
     good = crowd(1)
     assert kept(good)
-    slow = replace(good.told[0], moves_s=(1.5,) * 300)
+    slow = replace(good.reports[0], moves_s=(1.5,) * 300)
     for bad in (
-        replace(good, told=(slow,)),
+        replace(good, reports=(slow,)),
         replace(good, entities=(2000,) * 20),
         replace(good, off=("ada: 3 credits",)),
         replace(good, captured=149),

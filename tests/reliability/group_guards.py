@@ -40,7 +40,7 @@ GROUP_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a group without an answer is one for each of its calls",
         _GROUPING,
-        (("            moves.tell(each.move, trouble)\n", "            moves.tell(each.move, Fate.ALONE)\n"),),
+        (("            moves.answer(each.move, trouble)\n", "            moves.answer(each.move, Fate.ALONE)\n"),),
         _test("test_no_answer_to_a_group_is_no_answer_to_each[False]"),
     ),
     Guard(
@@ -48,7 +48,7 @@ GROUP_GUARDS: tuple[Guard, ...] = (
         _GROUPING,
         (
             (
-                "        for each in moves.group:\n            moves.tell(each, Fate.ALONE)\n        raise\n",
+                "        for each in moves.group:\n            moves.answer(each, Fate.ALONE)\n        raise\n",
                 "        raise\n",
             ),
         ),

@@ -16,5 +16,5 @@ async def test_processes_that_meet_at_one_account_lose_nothing() -> None:
     figures = await run(Load(seconds=3, processes=3, rate=6))
     assert figures.off == ()
     assert (figures.captured, figures.entries, figures.moves) == (18, 38, 36)
-    assert sum(each.deferred for each in figures.told) == 0
+    assert sum(each.deferred for each in figures.reports) == 0
     assert 0 < figures.entities_a_second < 1500

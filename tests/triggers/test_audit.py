@@ -194,7 +194,7 @@ async def test_a_model_that_has_drifted_is_counted_for_the_alert(
     fake_app.drifts = [("flux-dev", "guidance: its greatest value is 8 now, ours is 10"), ("sdxl", "it is gone")]
     await fake_app.app.handlers.audit()
     assert fake_app.world.telemetry.total("darkroom.models_drifted") == 2
-    assert errors(caplog) == [
+    assert lines(caplog) == [
         "models: flux-dev: guidance: its greatest value is 8 now, ours is 10; run `catalog check --write`",
         "models: sdxl: it is gone; run `catalog check --write`",
     ]
@@ -207,5 +207,5 @@ async def test_a_replicate_that_does_not_answer_is_no_drift(
     fake_app.drifts = Unavailable(Dependency.REPLICATE, "it answered 503")
     assert await fake_app.app.handlers.audit() == 0
     assert fake_app.world.telemetry.total("darkroom.models_drifted") == 0
-    assert errors(caplog) == []
+    assert lines(caplog) == []
     assert "models: not compared, replicate is not available: it answered 503" in caplog.text

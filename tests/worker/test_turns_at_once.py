@@ -158,7 +158,7 @@ async def test_a_look_that_fails_has_asked_for_the_next(world: World) -> None:
     async def fails(*_: object) -> bool:
         raise Unavailable(Dependency.TABLES, "down")
 
-    world.index.give = fails  # type: ignore[method-assign]
+    world.index.give = fails  # type: ignore[method-assign, assignment]
     world.pass_time(3)
     await look(world)
     assert [type(sent.message) for sent in world.messenger.scheduled] == [Look, Look]
@@ -202,7 +202,7 @@ async def test_two_looks_at_once_give_one_turn_once(world: World) -> None:
             return seen
 
         world.waiting.places = places  # type: ignore[method-assign]
-        world.index.turns = late  # type: ignore[method-assign]
+        world.index.turns = late  # type: ignore[method-assign, assignment]
         return found
 
     world.waiting.places = slow  # type: ignore[method-assign]
