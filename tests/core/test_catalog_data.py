@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from dev.fakes.catalogs import REAL, REAL_PLANS
-from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
+from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Status, calculate_cost
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
 from shared.core.money.pricing import Unit

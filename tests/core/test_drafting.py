@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import CORE, REAL, REAL_PLANS, REQUEST, catalog
-from shared.core.catalog.catalog import Status, quote
+from shared.core.catalog.catalog import Status
+from shared.core.catalog.choosing import quote
 from shared.core.catalog.drafting.draft import Draft, draft
 from shared.core.catalog.drafting.published import read_published
 from shared.core.catalog.drafting.writing import with_entry

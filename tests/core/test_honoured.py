@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import REAL, REAL_PLANS, REQUEST
-from shared.core.catalog.catalog import Quote, Status, quote
+from shared.core.catalog.catalog import Status
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, Readings, inputs_of, seed_of
 from shared.core.events.generation_event import ChosenBy
 from shared.core.reasons import Reason, Refusal

@@ -12,7 +12,8 @@ import pytest
 from dev.fakes.catalogs import REAL as CATALOG
 from dev.fakes.catalogs import REAL_PLANS
 from dev.fields import with_table
-from shared.core.catalog.catalog import Catalog, Quote, Status, quote
+from shared.core.catalog.catalog import Catalog, Status
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, view
 from shared.core.events.approval_event import ApprovalEvent

@@ -28,7 +28,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the plan's own model honours all that was asked",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         (
             (
                 "    if request.quality is None and not readings.misses(default):\n",
@@ -39,13 +39,13 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "so does the model of a quality, or of whoever the plan's own sends it to",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         (("    fit = [model for model in allowed if not readings.misses(model)]\n", "    fit = allowed\n"),),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
     ),
     Guard(
         "so does a successor",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         (("    if readings.misses(successor_of):\n", "    if not successor_of:\n"),),
         _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
     ),
@@ -85,7 +85,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the limit is kept by every model of the chain",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         ((" if affordable(link))\n", ")\n"),),
         _core("test_choosing.py::test_the_limit_shortens_the_chain_and_so_the_hold"),
     ),
