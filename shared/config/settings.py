@@ -12,17 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from shared.config import replicate_secrets
+from shared.config import addresses, replicate_secrets
 from shared.core.provider import pasted_secrets
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
 #: Llama Guard 3 as of April 2026. A community model is named with its version, because without one it may change.
 LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
-
-#: The path of the webhook's route, below the app's public address.
-WEBHOOK_PATH = "/api/webhooks/replicate"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -197,28 +193,6 @@ def _account(raw: str) -> str:
     return _secret(raw)
 
 
-def _url(raw: str) -> str:
-    if not raw:
-        return raw
-    if not raw.isprintable() or any(char in raw for char in " ?#@\\"):
-        raise ValueError(raw)  # a path appended to a query or a fragment would become a part of it
-    parts = urlsplit(raw)
-    on_loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
-    if not parts.hostname or parts.port == 0 or not (on_loopback or parts.scheme == "https"):
-        raise ValueError(raw)
-    return raw.rstrip("/")
-
-
-def _host(raw: str) -> str:
-    """An address without a path. The webhook's path is removed, because Replicate's pages show the address with it."""
-    found = _url(raw)
-    for tail in (WEBHOOK_PATH, "/api"):
-        found = found.removesuffix(tail)
-    if found and urlsplit(found).path:
-        raise ValueError(raw)
-    return found
-
-
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(raw: str) -> int:
         value = int(raw)
@@ -289,8 +263,6 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 _TEXT_SHAPE = "a text without line breaks"
-_URL_SHAPE = "an https:// address (http:// only on loopback) without login, query and fragment"
-_HOST_SHAPE = "https://<host> and nothing after it (http:// only on loopback)"
 _SECRET_SHAPE = "the secret itself, not an unresolved Key Vault reference (for a vault use KEY_VAULT_URL)"  # noqa: S105  # a shape
 _BUS_SHAPE = (
     "a connection string: Endpoint=sb://<name>.servicebus.windows.net/;SharedAccessKeyName=...;SharedAccessKey=..."
@@ -321,8 +293,8 @@ NAMES: tuple[Name, ...] = (
     _name("ServiceBus", "", _bus, _BUS_SHAPE, "service_bus"),
     _name("ServiceBus__fullyQualifiedNamespace", "", _text, _TEXT_SHAPE, "service_bus_namespace"),
     _name("STORAGE_CONNECTION_STRING", "", _account, _ACCOUNT_SHAPE, "storage"),
-    _name("STORAGE_BLOB_URL", "", _url, _URL_SHAPE, "blob_url"),
-    _name("STORAGE_TABLE_URL", "", _url, _URL_SHAPE, "table_url"),
+    _name("STORAGE_BLOB_URL", "", addresses.url, addresses.URL_SHAPE, "blob_url"),
+    _name("STORAGE_TABLE_URL", "", addresses.url, addresses.URL_SHAPE, "table_url"),
     _name("STATE_TABLE", "state", _table, "3 to 63 letters and digits, a letter first"),
     _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
     # A row for each account that moved on a day: what the audit and the app's limits look at.
@@ -330,11 +302,11 @@ NAMES: tuple[Name, ...] = (
     _name("TURNS_TABLE", "turns", _table, "3 to 63 letters and digits, a letter first"),
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
-    _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),
+    _name("KEY_VAULT_URL", "", addresses.host, addresses.HOST_SHAPE),
     _name("REPLICATE_API_TOKEN", "", replicate_secrets.api_token, _SECRET_SHAPE),
     _name("REPLICATE_WEBHOOK_SECRET", "", replicate_secrets.signing_secret, "whsec_ and the key in base64"),
-    _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
-    _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
+    _name("REPLICATE_API_URL", "https://api.replicate.com/v1", addresses.url, addresses.URL_SHAPE),
+    _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", addresses.url, addresses.URL_SHAPE),
     # The account's limit. It is 600 unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
     _name("REPLICATE_CREATES_PER_MINUTE", "600", _whole(1, 10**6), "a whole number from 1 to 1000000"),
     # The limit is divided by this number: each instance keeps its own pace.
@@ -342,8 +314,8 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_CONNECTIONS", "100", _whole(1, 10**4), "a whole number of connections from 1 to 10000"),
     _seconds("REPLICATE_CONNECT_TIMEOUT_S", 10, 1, 60),
     _seconds("REPLICATE_TIMEOUT_S", 60, 5, 200),
-    _name("PUBLIC_URL", "", _host, _HOST_SHAPE),
-    _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
+    _name("PUBLIC_URL", "", addresses.host, addresses.HOST_SHAPE),
+    _name("CONTENT_SAFETY_ENDPOINT", "", addresses.url, addresses.URL_SHAPE),
     _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
     _name("CONTENT_SAFETY_BLOCKLISTS", "", _listed, "names of the resource's block lists, separated by commas"),
     _name("SCREENERS", "blocklist,content_safety", _screeners, _SCREENERS_SHAPE),
