@@ -33,6 +33,7 @@ COMMUNITY = {
     "stable-diffusion",
     "stable-diffusion-inpainting",
     "flux-dev-lora-trainer",
+    "svd-christophy",
 }
 
 #: What a credit is sold for at least, in USD micros; and what it must bring for a model that the guide priced itself.
@@ -234,7 +235,7 @@ def megapixels(model: Model) -> float:
     if model.sizing is not None and model.sizing.free:
         sizes.append(model.sizing.high**2 / 1_000_000)
     for item in model.inputs.values():
-        if item.field == "resolution":
+        if item.field == "resolution" and not item.implied:
             sizes += [float(str(choice).removesuffix(" MP")) for choice in item.choices]
     return max(sizes)
 

@@ -67,7 +67,7 @@ class Model:
 
     ``fallback`` names the models to try after it. ``output_bytes`` is the largest output accepted (0: as all).
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
-    ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
+    ``kind`` separates models of a modality that cannot replace each other (music, speech): none stands for another.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
     """
@@ -105,15 +105,45 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Instead:
+    """What to name in place of a name that guides use and that is no model here, and why."""
+
+    models: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How requests get their models where neither they nor their plan say it: settings of the app.
+
+    ``cheapest``: the cheapest of the default's quality serves in place of the default. ``fallback``: a model that is
+    retired or fails may be followed by another.
+    """
+
+    cheapest: bool = False
+    fallback: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and what each of the ``providers`` guarantees."""
+    """All models by name, and what each of the ``providers`` guarantees.
+
+    ``names`` are other names of models. ``instead`` are names that are refused with the models to ask for.
+    """
 
     version: str
     models: Mapping[str, Model]
     providers: Providers = field(default_factory=lambda: PROVIDERS)
+    names: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, Instead] = field(default_factory=dict)
+    routing: Routing = Routing()
 
     def find(self, name: str) -> Model | None:
-        """The model with this name: ours, or Replicate's owner/name with or without its version. None if unknown."""
+        """The model with this name: ours, one of ``names``, or Replicate's owner/name with or without its version.
+
+        None if it is unknown.
+        """
+        name = self.names.get(name, name)
         if name in self.models:
             return self.models[name]
         named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
@@ -124,9 +154,9 @@ class Catalog:
         return self.models.get(plan.default_models.get(modality, ""))
 
     def cheapest(self, modality: str, quality: str, tier: Tier = Tier.PREMIUM) -> Model | None:
-        """The cheapest model of a quality class that a tier includes, by the credits for one default output."""
+        """The cheapest model of a quality class that a tier includes, for one default output (``price_rank``)."""
         offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= tier)
-        return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
+        return min(offered, key=lambda model: price_rank(model, _NOTHING_SAID), default=None)
 
     def offered(self, modality: str) -> Iterator[Model]:
         """All models of a modality that are on offer."""
@@ -141,7 +171,7 @@ class Catalog:
     def chain(self, model: Model, readings: Readings, tier: Tier) -> Iterator[Model]:
         """The model and the models that may be tried after it for this request and tier, in order."""
         yield model
-        if not readings.request.allow_fallback:
+        if not readings.request.allow_fallback or not self.routing.fallback:
             return
         for name in model.fallback:
             fallback = self.models[name]
@@ -192,8 +222,20 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
     return max(unit_credits(link, request) for link in links) * outputs
 
 
-def worst_cost_of(model: Model, request: GenerationRequest, outputs: int) -> int:
-    """The most that one prediction can cost at the provider. Of a chain only one costs: a failed one is free."""
+def price_rank(model: Model, request: GenerationRequest, outputs: int = 1) -> tuple[int, int, int, str]:
+    """What is least for the model to choose: its credits, then its USD for as long as it usually runs, then its time.
+
+    The name decides the rest, so that the order of a file never does.
+    """
+    usd_micros = worst_cost_of(model, request, outputs, longest_s=model.expected_s)
+    return unit_credits(model, request), usd_micros, model.expected_s, model.name
+
+
+def worst_cost_of(model: Model, request: GenerationRequest, outputs: int, longest_s: int | None = None) -> int:
+    """The most that one prediction can cost at the provider, if it runs for ``longest_s`` (None: until its cancel).
+
+    Of a chain only one costs: a failed one is free.
+    """
     asks = Asked(
         outputs=outputs,
         sides=(request.width or 0, request.height or 0),
@@ -201,6 +243,6 @@ def worst_cost_of(model: Model, request: GenerationRequest, outputs: int) -> int
         inputs=len(request.pictures) + bool(request.input_file),
         text_bytes=sum(len(text.encode(errors="replace")) for text in request.written_texts),
         tokens=asked(model, request, "max_tokens"),
-        longest_s=model.cancel_after_s,
+        longest_s=model.cancel_after_s if longest_s is None else longest_s,
     )
     return worst_cost_usd_micros(model.prices, asks)

@@ -6,8 +6,12 @@ Rules of this file:
 2. A retired model is served by its successor, unless the request allows no fallback.
 3. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
    every field of the request (Readings.misses). If none does, the refusal says what could be requested instead.
+4. Of several that do, the one of the fewest credits serves; of these the cheapest in USD; of these the fastest.
+5. Models of another kind never stand for one another. The request's ``kind`` counts, else that of the plan's default.
+6. A name is never guessed: it is a model's, another name in the catalogue, or refused with what to ask for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.core.catalog.catalog import (
@@ -16,6 +20,7 @@ from shared.core.catalog.catalog import (
     Catalog,
     Model,
     Status,
+    price_rank,
     unit_credits,
     worst_case_credits,
     worst_cost_of,
@@ -24,6 +29,7 @@ from shared.core.catalog.mapping import Readings
 from shared.core.catalog.shortfall import nearest_model, nearest_names, unserved
 from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
+from shared.core.modality import Modality
 from shared.core.money.limits import Cost
 from shared.core.money.plans import Plan
 from shared.core.reasons import Reason, Refusal, counted
@@ -96,29 +102,48 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
 def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusal:
     """The model that the request names, or its successor."""
     request = readings.request
-    named = catalog.find(request.model or "")
+    name = request.model or ""
+    named = catalog.find(name)
+    known = named.name if named else name
+    if known in catalog.instead and (named is None or named.status not in (Status.ACTIVE, Status.RETIRED)):
+        return _named_instead(catalog, known)
     if named is None or named.status is Status.HIDDEN:
-        return _unknown(catalog, request.model or "")
+        return _unknown(catalog, name)
     if named.status in (Status.UNPRICED, Status.DRAFT):
         return _not_offered_yet(catalog, named)
     if request.modality not in (None, named.modality):
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
+    if request.kind is not None and _kind_of(request) != named.kind:
+        rule = f"must be {named.kind} for {named.name}, or left out" if named.kind else f"is not taken by {named.name}"
+        return Refusal(Reason.INVALID_REQUEST, f"kind {rule}")
+    if named.status is Status.RETIRED:
+        return _succeeding(catalog, readings, named, tier)
+    return _Choice(named, ChosenBy.REQUEST) if named.tier <= tier else Refusal.of(Reason.PLAN_TOO_LOW)
+
+
+def _succeeding(catalog: Catalog, readings: Readings, named: Model, tier: Tier) -> _Choice | Refusal:
+    """The successor of a retired model, if the request allows it, the plan includes it, and it honours every field."""
     successor_of = catalog.successor_of(named)
-    if successor_of is named:
-        return _Choice(named, ChosenBy.REQUEST) if named.tier <= tier else Refusal.of(Reason.PLAN_TOO_LOW)
-    if not request.allow_fallback:
-        return Refusal(
-            Reason.MODEL_RETIRED,
-            f"{named.name} is no longer offered. Ask for {successor_of.name}, or allow a fallback.",
-        )
+    gone = f"{named.name} is no longer offered"
+    if not catalog.routing.fallback:
+        return Refusal(Reason.MODEL_RETIRED, f"{gone}. Ask for {successor_of.name}.")
+    if not readings.request.allow_fallback:
+        return Refusal(Reason.MODEL_RETIRED, f"{gone}. Ask for {successor_of.name}, or allow a fallback.")
     if successor_of.tier > tier:
-        return Refusal.of(Reason.PLAN_TOO_LOW)
+        needs = f"needs a plan of the tier {successor_of.tier.label}"
+        return Refusal(Reason.PLAN_TOO_LOW, f"{gone}, and {successor_of.name} in its place {needs}.")
     if readings.misses(successor_of):
         why = unserved([successor_of], [], readings)
-        return Refusal(
-            why.reason, f"{named.name} is no longer offered, and for {successor_of.name} in its place: {why.text}"
-        )
+        return Refusal(why.reason, f"{gone}, and for {successor_of.name} in its place: {why.text}")
     return _Choice(successor_of, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
+
+
+def _named_instead(catalog: Catalog, name: str) -> Refusal:
+    """The refusal of a name that guides use and that is no model here, with the offered ones to ask for."""
+    instead = catalog.instead[name]
+    offered = [each for each in instead.models if catalog.models[each].offered]
+    said = f"{name} is not offered here{f': {instead.why}' if instead.why else ''}."
+    return Refusal(Reason.UNKNOWN_MODEL, f"{said} Ask for {' or '.join(offered)}." if offered else said)
 
 
 def _unknown(catalog: Catalog, name: str) -> Refusal:
@@ -138,28 +163,77 @@ def _not_offered_yet(catalog: Catalog, model: Model) -> Refusal:
     return Refusal(Reason.UNKNOWN_MODEL, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
 
 
+def _kind_of(request: GenerationRequest) -> str:
+    return (request.kind or "").strip().lower()
+
+
+def _modality_of(catalog: Catalog, request: GenerationRequest) -> str:
+    """The modality of a request that names no model: its own, that of its kind or destination, else the usual one."""
+    if request.modality or request.destination:
+        return request.modality or Modality.TRAINING
+    kind = _kind_of(request)
+    of_kind = {model.modality for model in catalog.models.values() if model.offered and kind and model.kind == kind}
+    return of_kind.pop() if len(of_kind) == 1 else DEFAULT_MODALITY
+
+
 def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
-    """A model for a request that names none: of its quality class or plan, and one that honours every field."""
+    """A model for a request that names none: of its kind, its quality class or plan, that honours every field."""
     request = readings.request
-    modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
+    modality = _modality_of(catalog, request)
     offered = list(catalog.offered(modality))
     default = catalog.get_model_for_plan(plan, modality)
     if not offered:
         return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
     if default is None:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    by, matches = ChosenBy.PLAN, [model for model in offered if model.kind == default.kind]
-    if request.quality is None and not readings.misses(default):
-        return _Choice(default, by)
+    kind = _kind_of(request) or default.kind
+    of_kind = [model for model in offered if model.kind == kind]
+    if not of_kind:
+        return _no_such_kind(modality, offered)
     if request.quality is not None:
-        by, matches = ChosenBy.QUALITY, [model for model in offered if model.quality == request.quality.lower()]
+        return _of_quality(of_kind, request.quality.lower(), readings, plan)
+    if catalog.routing.cheapest and default.kind == kind:
+        alike = [model for model in of_kind if model.quality == default.quality and model.tier <= plan.tier]
+        if fit := _cheapest(alike, readings):
+            return _Choice(fit, ChosenBy.PLAN)
+    if default.kind == kind and not readings.misses(default):
+        return _Choice(default, ChosenBy.PLAN)
+    return _chosen(of_kind, (), ChosenBy.PLAN, readings, plan)
+
+
+def _no_such_kind(modality: str, offered: Sequence[Model]) -> Refusal:
+    kinds = sorted({model.kind for model in offered if model.kind})
+    rule = f"kind must be one of {', '.join(kinds)}" if kinds else "kind is to be left out"
+    return Refusal(Reason.INVALID_REQUEST, f"{rule} for the modality {modality}")
+
+
+def _of_quality(of_kind: Sequence[Model], quality: str, readings: Readings, plan: Plan) -> _Choice | Refusal:
+    """The cheapest model of a quality class."""
+    matches = [model for model in of_kind if model.quality == quality]
     if not matches:
-        has = ", ".join(quality for quality in QUALITIES if any(model.quality == quality for model in offered))
-        return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}")
+        has = ", ".join(each for each in QUALITIES if any(model.quality == each for model in of_kind))
+        kind = of_kind[0].kind
+        return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}{f' for {kind}' if kind else ''}")
+    others = [model for model in of_kind if model.quality != quality and model.tier <= plan.tier]
+    return _chosen(matches, others, ChosenBy.QUALITY, readings, plan)
+
+
+def _chosen(
+    matches: Sequence[Model], others: Sequence[Model], by: ChosenBy, readings: Readings, plan: Plan
+) -> _Choice | Refusal:
+    """The cheapest of the plan that honours every field, or why there is none."""
     allowed = [model for model in matches if model.tier <= plan.tier]
     if not allowed:
         return Refusal.of(Reason.PLAN_TOO_LOW)
-    fit = [model for model in allowed if not readings.misses(model)]
-    if fit:
-        return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
-    return unserved(allowed, [model for model in matches if model.tier > plan.tier], readings)
+    if fit := _cheapest(allowed, readings):
+        return _Choice(fit, by)
+    beyond = [model for model in matches if model.tier > plan.tier]
+    beyond.sort(key=lambda model: (model.tier, price_rank(model, readings.request)))
+    return unserved(allowed, beyond, readings, others)
+
+
+def _cheapest(models: Sequence[Model], readings: Readings) -> Model | None:
+    """The cheapest of the models that honour every field."""
+    fit = [model for model in models if not readings.misses(model)]
+    request = readings.request
+    return min(fit, key=lambda model: price_rank(model, request, request.num_outputs or 1), default=None)

@@ -36,6 +36,8 @@ _UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,
 
 UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
 
+_NONE_YET = "No model that is offered takes it yet; one of your own catalogue may."
+
 FIELDS: tuple[Field, ...] = (
     Field(
         "system_prompt",
@@ -64,6 +66,16 @@ FIELDS: tuple[Field, ...] = (
         (),
         "|".join(MODALITIES),
         "Default: `image`, or `training` if the request has a `destination`.",
+        shown=True,
+    ),
+    Field(
+        "kind",
+        _name(20),
+        "What the model is for within its modality, such as music or speech.",
+        "music",
+        (),
+        "KIND",
+        "Default: the kind of the plan's default model. Without a `modality`, it is the one that has this kind.",
         shown=True,
     ),
     Field(
@@ -139,7 +151,12 @@ FIELDS: tuple[Field, ...] = (
     Field("negative_prompt", _written(2000), "What the picture must not show.", "fog", ("image",), "TEXT"),
     Field("num_inference_steps", Number(1, 1000), "The number of inference steps.", 28, ("image",), "N"),
     Field(
-        "guidance_scale", Number(0, 100, whole=False), "How closely the model follows the prompt.", 3.5, ("image",), "X"
+        "guidance_scale",
+        Number(0, 100, whole=False),
+        "How closely the model follows the prompt.",
+        3.5,
+        ("image", "audio"),
+        "X",
     ),
     Field(
         "image_url",
@@ -198,10 +215,11 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "resolution",
         _name(20),
-        "A resolution by the model's own name, such as 1 MP.",
+        "A resolution by the model's own name, such as 1 MP or 720p.",
         "1 MP",
-        ("image",),
+        ("image", "video"),
         "NAME",
+        "A size such as `1920x1080` is a width and a height.",
         shown=True,
     ),
     Field(
@@ -221,6 +239,36 @@ FIELDS: tuple[Field, ...] = (
         0.8,
         ("audio", "text"),
         "X",
+        shown=True,
+    ),
+    Field(
+        "top_k",
+        Number(0, 1_000_000),
+        "Choose each token among this many of the likeliest.",
+        250,
+        ("audio", "text"),
+        "N",
+        "0: among all.",
+        shown=True,
+    ),
+    Field(
+        "top_p",
+        Number(0, 1, whole=False),
+        "Choose each token among the likeliest that have this probability together, 0 to 1.",
+        0.9,
+        ("audio", "text"),
+        "X",
+        shown=True,
+    ),
+    Field("fps", Number(1, 240), "The frames per second of a video.", 30, ("video",), "N", _NONE_YET, shown=True),
+    Field(
+        "motion",
+        Number(0, 255, whole=False),
+        "How much moves in a video.",
+        127.0,
+        ("video",),
+        "X",
+        f"On the model's own scale. {_NONE_YET}",
         shown=True,
     ),
     Field(
