@@ -83,6 +83,12 @@ class Settings:
     keys_folder: str
     quarantine_days: int
     hand_files_over: bool
+    default_image_model: str
+    default_video_model: str
+    default_audio_model: str
+    default_text_model: str
+    enable_cost_optimization: bool
+    use_fallback: bool
     catalog_file: str
     plans_file: str
     webhook_allowed_cidrs: tuple[Network, ...]
@@ -273,6 +279,7 @@ _SCREENERS_SHAPE = (
     "content_safety, optionally with blocklist and llama_guard, separated by commas, in the order of the calls"
 )
 _FILE_SHAPE = "a path, or blob:container/name for a blob of the app's own storage account"
+_MODEL_SHAPE = "a model of the catalogue by any of its names"
 _SECONDS_SHAPE = "a whole number of seconds"
 
 
@@ -339,6 +346,15 @@ NAMES: tuple[Name, ...] = (
     _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
     # If the storage account has no public address, Replicate cannot read a file from its address there.
     _name("HAND_FILES_OVER", "false", _flag, "true or false"),
+    # They fill in where a plan names no default of the modality. They never give a plan a model above its tier.
+    _name("DEFAULT_IMAGE_MODEL", "", _text, _MODEL_SHAPE),
+    _name("DEFAULT_VIDEO_MODEL", "", _text, _MODEL_SHAPE),
+    _name("DEFAULT_AUDIO_MODEL", "", _text, _MODEL_SHAPE),
+    _name("DEFAULT_TEXT_MODEL", "", _text, _MODEL_SHAPE),
+    # The cheapest model of the default's quality serves in place of the default.
+    _name("ENABLE_COST_OPTIMIZATION", "false", _flag, "true or false"),
+    # Without it every request is as one with allow_fallback false.
+    _name("USE_FALLBACK", "true", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("PLANS_FILE", "", _file, f"plans in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),

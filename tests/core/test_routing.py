@@ -144,7 +144,7 @@ NAMED: dict[str, Any] = {
 
 
 def test_a_model_has_other_names() -> None:
-    """They are the model's own, or lead to its successor, which the event tells."""
+    """They are the model's own, or lead to its successor, which the event names."""
     of = build_catalog(NAMED)
     offer = outcome("free", of, model="brush")
     assert isinstance(offer, Quote)
@@ -155,7 +155,7 @@ def test_a_model_has_other_names() -> None:
     assert offer.passed_over == (PassedOver("old", Reason.MODEL_RETIRED),)
 
 
-def test_a_name_that_is_no_model_is_told_what_to_ask_for() -> None:
+def test_a_name_that_is_no_model_is_answered_with_what_to_ask_for() -> None:
     """Hidden models are not among them; a model that is offered again is served under its name."""
     of = build_catalog(NAMED)
     assert refused("free", of, model="art") == "art is not offered here: it is no model. Ask for paint."

@@ -131,7 +131,7 @@ def test_a_half_of_a_whole_number_is_refused_by_us() -> None:
     assert said == "guidance_scale must be a whole number for musicgen"
 
 
-def test_fields_that_no_offered_model_takes_are_refused_or_told() -> None:
+def test_fields_that_no_offered_model_takes_are_refused_or_named() -> None:
     """A chosen model refuses them; a named one ignores them, and the quote says which."""
     assert refused("free", modality="video", fps=30) == "fps is not taken by ray-flash-2-540p: leave it out"
     offer = outcome("premium", model="video-01", fps=30, motion=0.8, guidance_scale=7.5)

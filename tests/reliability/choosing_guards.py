@@ -87,7 +87,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
                 "        named = catalog.models[catalog.instead[known].models[-1]]\n",
             ),
         ),
-        _core("test_routing.py::test_a_name_that_is_no_model_is_told_what_to_ask_for"),
+        _core("test_routing.py::test_a_name_that_is_no_model_is_answered_with_what_to_ask_for"),
     ),
     Guard(
         "the length of a prompt counts as a field",
@@ -187,6 +187,15 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         WORKER + "delivery.py",
         (("attempt, prediction, generation.plan)", 'attempt, prediction, "")'),),
         _worker("test_plans.py::test_a_generation_keeps_the_plan_it_was_opened_with"),
+    ),
+    Guard(
+        "a setting of a default model never lifts a tier",
+        CORE + "catalog/plans_file.py",
+        (
+            ("*usual[modality].fallback) if each in allowed), None)\n", "*usual[modality].fallback)), None)\n"),
+            ("        if name not in allowed:\n", "        if name is None:\n"),
+        ),
+        "tests/test_default_models.py::test_a_setting_fills_in_where_a_plan_names_no_default_and_never_lifts_a_tier",
     ),
     Guard(
         "a plan's default model is offered and in its tier",

@@ -207,7 +207,7 @@ def in_lowest_terms(text: str) -> tuple[int, int] | None:
 
 
 def sided(text: str) -> tuple[int, int] | None:
-    """The sides of a resolution such as ``1920x1080``. None: it is none, or a request cannot have such sides."""
+    """The sides of a resolution such as ``1920x1080``. None: no size, or one that no request has."""
     match = _SIDES.fullmatch("".join(text.split()).lower())
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     return sides if all(64 <= side <= 8192 for side in sides) else None
