@@ -26,6 +26,12 @@ FILES = ("CATALOG_FILE", "PLANS_FILE", "MODERATION_FILE", "BLOCKLIST_FILE")
 #: Environment settings of behaviour. None of them is an address or a key.
 BEHAVIOUR = (
     *FILES,
+    "DEFAULT_IMAGE_MODEL",
+    "DEFAULT_VIDEO_MODEL",
+    "DEFAULT_AUDIO_MODEL",
+    "DEFAULT_TEXT_MODEL",
+    "ENABLE_COST_OPTIMIZATION",
+    "USE_FALLBACK",
     "REFUSE_HATE_FROM",
     "REFUSE_SELF_HARM_FROM",
     "REFUSE_SEXUAL_FROM",

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from dev.fakes.accounts import funded
 from dev.fakes.catalogs import REAL, REAL_PLANS
 from shared.adapters.replicate.failures import failure_of
-from shared.core.catalog.catalog import quote
+from shared.core.catalog.choosing import quote
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle import approving, opening, transitions

@@ -21,7 +21,7 @@ from dev.crowd.wire import Partition, Wire
 from dev.fakes.world import World
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import TableService, TableStore
-from shared.core.catalog.catalog import quote
+from shared.core.catalog.choosing import quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Transition, ended

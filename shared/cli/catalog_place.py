@@ -11,7 +11,7 @@ Rules of this file:
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.cli.context import EditedFile, Operations, RefusedError
@@ -27,12 +27,13 @@ _APP = Path(__file__).parents[1]
 class Place:
     """Where the file is: a path, or ``blob:container/name``. ``plans`` is the same of PLANS_FILE, empty if unset.
 
-    ``setting`` says whether CATALOG_FILE names it.
+    ``setting`` says whether CATALOG_FILE names it. ``defaults`` are the default models of the settings, by modality.
     """
 
     name: str
     plans: str
     setting: bool
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, env: Mapping[str, str], given: str | None) -> "Place":
@@ -45,7 +46,10 @@ class Place:
             raise RefusedError("Which file is your catalogue? Set CATALOG_FILE, or name one with --file PATH.")
         if not name.startswith(BLOB) and Path(name).resolve().is_relative_to(_APP):
             raise RefusedError(f"{name} is the app's own file, which a new version replaces. Name a file of your own.")
-        return cls(name, plans, bool(setting))
+        found = {
+            each: env.get(f"DEFAULT_{each.upper()}_MODEL", "").strip() for each in ("image", "video", "audio", "text")
+        }
+        return cls(name, plans, bool(setting), found)
 
     @property
     def needs_app(self) -> bool:
@@ -74,7 +78,7 @@ class Opened:
     def checked(self, text: str) -> Catalog:
         """The catalogue with this text as the file. Raises RefusedError for the first problem."""
         try:
-            return check_catalog(text, self.place.name, self.plans, self.place.plans)
+            return check_catalog(text, self.place.name, self.plans, self.place.plans, self.place.defaults)
         except SettingsError as error:
             raise RefusedError(f"Nothing was written. {error}") from None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.composition.azure import AzurePart
 from shared.composition.part import Ping
-from shared.config.settings import WEBHOOK_PATH
+from shared.config.addresses import WEBHOOK_PATH
 from shared.triggers.health import Note
 
 if TYPE_CHECKING:

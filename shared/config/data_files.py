@@ -12,6 +12,7 @@ Rules of this file:
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,26 +37,31 @@ _CORE = Path(__file__).parents[1] / "core"
 
 
 def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
-    """The catalogue: the app's own, with CATALOG_FILE laid over it. Raises SettingsError."""
+    """The catalogue: the app's own, with CATALOG_FILE laid over it, and the routing. Raises SettingsError."""
+    from shared.core.catalog.catalog import Routing  # noqa: PLC0415  # rule 3
     from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
 
     own = _own("catalog/catalog.toml")
     over, over_file = _read_over("CATALOG_FILE", settings.catalog_file, texts)
     with _report_parse_errors():
-        return parse_catalog(own, over=over, over_file=over_file)
+        read = parse_catalog(own, over=over, over_file=over_file)
+    return replace(read, routing=Routing(settings.enable_cost_optimization, settings.use_fallback))
 
 
-def check_catalog(over: str, over_file: str, plans_over: str = "", plans_file: str = "") -> "Catalog":
+def check_catalog(
+    over: str, over_file: str, plans_over: str = "", plans_file: str = "", defaults: Mapping[str, str] | None = None
+) -> "Catalog":
     """The catalogue with this text laid over it, checked with the plans as the app does. Raises SettingsError.
 
-    The text is not in a file yet, so it is given here. ``plans_over`` is the content of PLANS_FILE.
+    The text is not in a file yet, so it is given here. ``plans_over`` is the content of PLANS_FILE, and ``defaults``
+    are the default models of the settings.
     """
     from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
     from shared.core.catalog.plans_file import parse_plans  # noqa: PLC0415  # rule 3
 
     with _report_parse_errors():
         read = parse_catalog(_own("catalog/catalog.toml"), over=over, over_file=over_file)
-        parse_plans(_own("catalog/plans.toml"), read, "plans.toml", plans_over, plans_file)
+        parse_plans(_own("catalog/plans.toml"), read, "plans.toml", plans_over, plans_file, defaults or {})
     return read
 
 
@@ -69,7 +75,17 @@ def plans(settings: Settings, catalog: "Catalog", texts: Texts | None = None) ->
     own, file = _own("catalog/plans.toml"), "plans.toml (the app's own; PLANS_FILE changes it)"
     over, over_file = _read_over("PLANS_FILE", settings.plans_file, texts)
     with _report_parse_errors():
-        return parse_plans(own, catalog, file, over, over_file)
+        return parse_plans(own, catalog, file, over, over_file, _defaults(settings))
+
+
+def _defaults(settings: Settings) -> Mapping[str, str]:
+    """The models that fill in where a plan names none, by modality. Empty: the setting is not set."""
+    return {
+        "image": settings.default_image_model,
+        "video": settings.default_video_model,
+        "audio": settings.default_audio_model,
+        "text": settings.default_text_model,
+    }
 
 
 def check_policy(settings: Settings, policy: "Policy", plans: "Plans") -> None:

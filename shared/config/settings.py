@@ -12,17 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from shared.config import replicate_secrets
+from shared.config import addresses, replicate_secrets
 from shared.core.provider import pasted_secrets
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
 #: Llama Guard 3 as of April 2026. A community model is named with its version, because without one it may change.
 LLAMA_GUARD_MODEL = "meta/llama-guard-3-8b:146d1220d447cdcc639bc17c5f6137416042abee6ae153a2615e6ef5749205c8"
-
-#: The path of the webhook's route, below the app's public address.
-WEBHOOK_PATH = "/api/webhooks/replicate"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -88,6 +84,12 @@ class Settings:
     keys_folder: str
     quarantine_days: int
     hand_files_over: bool
+    default_image_model: str
+    default_video_model: str
+    default_audio_model: str
+    default_text_model: str
+    enable_cost_optimization: bool
+    use_fallback: bool
     catalog_file: str
     plans_file: str
     webhook_allowed_cidrs: tuple[Network, ...]
@@ -198,28 +200,6 @@ def _account(raw: str) -> str:
     return _secret(raw)
 
 
-def _url(raw: str) -> str:
-    if not raw:
-        return raw
-    if not raw.isprintable() or any(char in raw for char in " ?#@\\"):
-        raise ValueError(raw)  # a path appended to a query or a fragment would become a part of it
-    parts = urlsplit(raw)
-    on_loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
-    if not parts.hostname or parts.port == 0 or not (on_loopback or parts.scheme == "https"):
-        raise ValueError(raw)
-    return raw.rstrip("/")
-
-
-def _host(raw: str) -> str:
-    """An address without a path. The webhook's path is removed, because Replicate's pages show the address with it."""
-    found = _url(raw)
-    for tail in (WEBHOOK_PATH, "/api"):
-        found = found.removesuffix(tail)
-    if found and urlsplit(found).path:
-        raise ValueError(raw)
-    return found
-
-
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(raw: str) -> int:
         value = int(raw)
@@ -290,8 +270,6 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 
 _TEXT_SHAPE = "a text without line breaks"
-_URL_SHAPE = "an https:// address (http:// only on loopback) without login, query and fragment"
-_HOST_SHAPE = "https://<host> and nothing after it (http:// only on loopback)"
 _SECRET_SHAPE = "the secret itself, not an unresolved Key Vault reference (for a vault use KEY_VAULT_URL)"  # noqa: S105  # a shape
 _BUS_SHAPE = (
     "a connection string: Endpoint=sb://<name>.servicebus.windows.net/;SharedAccessKeyName=...;SharedAccessKey=..."
@@ -302,6 +280,7 @@ _SCREENERS_SHAPE = (
     "content_safety, optionally with blocklist and llama_guard, separated by commas, in the order of the calls"
 )
 _FILE_SHAPE = "a path, or blob:container/name for a blob of the app's own storage account"
+_MODEL_SHAPE = "a model of the catalogue by any of its names"
 _SECONDS_SHAPE = "a whole number of seconds"
 
 
@@ -324,8 +303,8 @@ NAMES: tuple[Name, ...] = (
     _name("ServiceBus", "", _bus, _BUS_SHAPE, "service_bus"),
     _name("ServiceBus__fullyQualifiedNamespace", "", _text, _TEXT_SHAPE, "service_bus_namespace"),
     _name("STORAGE_CONNECTION_STRING", "", _account, _ACCOUNT_SHAPE, "storage"),
-    _name("STORAGE_BLOB_URL", "", _url, _URL_SHAPE, "blob_url"),
-    _name("STORAGE_TABLE_URL", "", _url, _URL_SHAPE, "table_url"),
+    _name("STORAGE_BLOB_URL", "", addresses.url, addresses.URL_SHAPE, "blob_url"),
+    _name("STORAGE_TABLE_URL", "", addresses.url, addresses.URL_SHAPE, "table_url"),
     _name("STATE_TABLE", "state", _table, "3 to 63 letters and digits, a letter first"),
     _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
     # A row for each account that moved on a day: what the audit and the app's limits look at.
@@ -333,12 +312,12 @@ NAMES: tuple[Name, ...] = (
     _name("TURNS_TABLE", "turns", _table, "3 to 63 letters and digits, a letter first"),
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
-    _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),
+    _name("KEY_VAULT_URL", "", addresses.host, addresses.HOST_SHAPE),
     _name("REPLICATE_API_TOKEN", "", replicate_secrets.api_token, _SECRET_SHAPE),
     _name("REPLICATE_WEBHOOK_SECRET", "", replicate_secrets.signing_secret, "whsec_ and the key in base64"),
-    _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
-    _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
-    _name("REPLICATE_STATUS_URL", _STATUS_URL, lambda raw: "" if raw == "off" else _url(raw), f"{_URL_SHAPE}, or off"),
+    _name("REPLICATE_API_URL", "https://api.replicate.com/v1", addresses.url, addresses.URL_SHAPE),
+    _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", addresses.url, addresses.URL_SHAPE),
+    _name("REPLICATE_STATUS_URL", _STATUS_URL, addresses.url_or_off, f"{addresses.URL_SHAPE}, or off"),
     # The account's limit. It is 600 unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
     _name("REPLICATE_CREATES_PER_MINUTE", "600", _whole(1, 10**6), "a whole number from 1 to 1000000"),
     # The limit is divided by this number: each instance keeps its own pace.
@@ -346,8 +325,8 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_CONNECTIONS", "100", _whole(1, 10**4), "a whole number of connections from 1 to 10000"),
     _seconds("REPLICATE_CONNECT_TIMEOUT_S", 10, 1, 60),
     _seconds("REPLICATE_TIMEOUT_S", 60, 5, 200),
-    _name("PUBLIC_URL", "", _host, _HOST_SHAPE),
-    _name("CONTENT_SAFETY_ENDPOINT", "", _url, _URL_SHAPE),
+    _name("PUBLIC_URL", "", addresses.host, addresses.HOST_SHAPE),
+    _name("CONTENT_SAFETY_ENDPOINT", "", addresses.url, addresses.URL_SHAPE),
     _name("CONTENT_SAFETY_KEY", "", _secret, _SECRET_SHAPE),
     _name("CONTENT_SAFETY_BLOCKLISTS", "", _listed, "names of the resource's block lists, separated by commas"),
     _name("SCREENERS", "blocklist,content_safety", _screeners, _SCREENERS_SHAPE),
@@ -371,6 +350,15 @@ NAMES: tuple[Name, ...] = (
     _name("QUARANTINE_DAYS", "0", _whole(0, 365), "a whole number of days from 0 (deleted at once) to 365"),
     # If the storage account has no public address, Replicate cannot read a file from its address there.
     _name("HAND_FILES_OVER", "false", _flag, "true or false"),
+    # They fill in where a plan names no default of the modality. They never give a plan a model above its tier.
+    _name("DEFAULT_IMAGE_MODEL", "", _text, _MODEL_SHAPE),
+    _name("DEFAULT_VIDEO_MODEL", "", _text, _MODEL_SHAPE),
+    _name("DEFAULT_AUDIO_MODEL", "", _text, _MODEL_SHAPE),
+    _name("DEFAULT_TEXT_MODEL", "", _text, _MODEL_SHAPE),
+    # The cheapest model of the default's quality serves in place of the default.
+    _name("ENABLE_COST_OPTIMIZATION", "false", _flag, "true or false"),
+    # Without it every request is as one with allow_fallback false.
+    _name("USE_FALLBACK", "true", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("PLANS_FILE", "", _file, f"plans in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),

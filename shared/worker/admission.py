@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.core.catalog.catalog import Quote, quote
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.dependency import Dependency
 from shared.core.lifecycle import approving, opening
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition

@@ -10,7 +10,7 @@ Rules of this file:
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.catalog.catalog import Quote
+from shared.core.catalog.choosing import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, parking
 from shared.core.lifecycle.attempt import Attempt

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from shared.core import switches
-from shared.core.catalog.catalog import Quote, quote
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation
 from shared.core.money.account import plan_of

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from shared.core.catalog.catalog import Quote
+from shared.core.catalog.choosing import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition

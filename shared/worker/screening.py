@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
-from shared.core.catalog.catalog import Quote
+from shared.core.catalog.choosing import Quote
 from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, pictures_taken
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt

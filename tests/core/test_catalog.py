@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.catalog.catalog import Quote, quote
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.catalog.plans_file import parse_plans

@@ -35,6 +35,8 @@ def differences(model: Model, published: Published) -> list[str]:
     _, _, pinned = model.target.partition(":")
     found = [] if pinned == ("" if published["is_official"] else published["version"]) else ["version"]
     for item in model.inputs.values():
+        if item.implied:
+            continue  # nothing is sent
         theirs = published["input"].get(item.name)
         wrong = ["missing"] if theirs is None else of_input(item, theirs)
         found += [f"{item.name}: {text}" for text in wrong]

@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from dev.fakes.catalogs import REAL, REAL_PLANS
-from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Quote, Status, calculate_cost, quote
+from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Status, calculate_cost
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
 from shared.core.money.pricing import Unit
@@ -32,6 +33,7 @@ COMMUNITY = {
     "stable-diffusion",
     "stable-diffusion-inpainting",
     "flux-dev-lora-trainer",
+    "svd-christophy",
 }
 
 #: What a credit is sold for at least, in USD micros; and what it must bring for a model that the guide priced itself.
@@ -233,7 +235,7 @@ def megapixels(model: Model) -> float:
     if model.sizing is not None and model.sizing.free:
         sizes.append(model.sizing.high**2 / 1_000_000)
     for item in model.inputs.values():
-        if item.field == "resolution":
+        if item.field == "resolution" and not item.implied:
             sizes += [float(str(choice).removesuffix(" MP")) for choice in item.choices]
     return max(sizes)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dev.fakes.catalogs import REQUEST, VERSION, plans_of
-from shared.core.catalog.catalog import Catalog, CreditsPer, Quote, Shape, Status, quote
+from shared.core.catalog.catalog import Catalog, CreditsPer, Shape, Status
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.tiers import Tier

@@ -1,12 +1,13 @@
 """Chat templates: a user's text can never speak in another role, in any family's template."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.fakes.catalogs import REAL, REQUEST
+from dev.fakes.catalogs import REAL, REQUEST, catalog, model
 from shared.core.catalog import chat_template
 from shared.core.catalog.chat_template import plain
 from shared.core.catalog.mapping import Mapped, inputs_of
@@ -98,6 +99,30 @@ def test_every_text_model_of_the_catalogue_gets_only_its_own_marks(name: str) ->
     for mark in ALL:
         assert after.count(mark) == before.count(mark), mark
     assert "hello \u2039|begin_of_text|>" in after
+
+
+TEMPLATES = [(name, item) for name, model in REAL.models.items() for item in model.inputs.values() if item.template]
+
+
+@pytest.mark.parametrize(
+    "mark", sorted({mark for _, item in TEMPLATES for mark in re.findall(r"<\|\w+\|>", item.template)})
+)
+def test_the_marks_of_the_catalogues_own_templates_are_found(mark: str) -> None:
+    """Whatever template an entry has: a user's text cannot have its marks."""
+    assert mark not in plain(f"hello {mark}")
+
+
+@pytest.mark.parametrize("field", ["template", "system_template"])
+def test_a_template_of_any_model_is_kept_from_a_users_text(field: str) -> None:
+    """A picture's model that reads a chat too: every text that a user wrote goes through."""
+    chatting = {"type": "text", field: "<|im_start|>{prompt}{system_prompt}<|im_end|>"}
+    both = catalog({"m": model({"prompt": chatting, "negative_prompt": {"type": "text"}}, replicate="o/m")})
+    request = replace(REQUEST, prompt="a <|im_end|>", system_prompt="b [INST]", negative_prompt="c </s>")
+    mapped = inputs_of(both.models["m"], request, seed=1)
+    assert isinstance(mapped, Mapped)
+    assert str(mapped.inputs["prompt"]).count("<|im_end|>") == (1 if field == "system_template" else 0)
+    assert "[INST]" not in str(mapped.inputs)
+    assert mapped.inputs["negative_prompt"] == "c \u2039/s>"
 
 
 def test_a_prompt_for_a_picture_stays_as_it_is() -> None:

@@ -6,16 +6,8 @@ from typing import Any
 import pytest
 
 from dev.fakes.catalogs import IMAGE, REAL, REAL_PLANS, REQUEST, SECONDS, SEED, TEXT, VERSION, catalog, model, plans_of
-from shared.core.catalog.catalog import (
-    Catalog,
-    CreditsPer,
-    Quote,
-    asked,
-    calculate_cost,
-    quote,
-    unit_credits,
-    worst_case_credits,
-)
+from shared.core.catalog.catalog import Catalog, CreditsPer, asked, calculate_cost, unit_credits, worst_case_credits
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.money.plans import Plans

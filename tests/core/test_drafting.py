@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import CORE, REAL, REAL_PLANS, REQUEST, catalog
-from shared.core.catalog.catalog import Status, quote
+from shared.core.catalog.catalog import Status
+from shared.core.catalog.choosing import quote
 from shared.core.catalog.drafting.draft import Draft, draft
 from shared.core.catalog.drafting.published import read_published
 from shared.core.catalog.drafting.writing import with_entry
@@ -28,7 +29,7 @@ HAND = {table["replicate"].partition(":")[0]: table for table in OWN.values()}
 
 #: What an operator says and no schema does; and what is only for the record.
 SAID = {"tier", "quality", "credits", "credits_per", "prices", "price_date", "price_page", "fallback", "status"}
-SAID |= {"expected_s", "cancel_after_s", "inputs_source", "successor", "output_bytes"}
+SAID |= {"expected_s", "cancel_after_s", "inputs_source", "successor", "output_bytes", "kind"}
 
 
 def drafted(name: str, listed: Mapping[str, Any]) -> Draft:
@@ -43,7 +44,9 @@ def differences(made: Draft, hand: Mapping[str, Any]) -> Iterator[str]:
             if field == "sizing" and narrower(hand[field], made.table[field]):
                 continue
             yield field
-    written, inputs = hand.get("inputs", {}), made.table["inputs"]
+    # What a model always makes is no input that it publishes.
+    written = {name: each for name, each in hand.get("inputs", {}).items() if not each.get("implied")}
+    inputs = made.table["inputs"]
     for name in written.keys() | inputs.keys():
         place = f"inputs.{name}"
         if written.get(name) == inputs.get(name) or place in made.marks:

@@ -10,7 +10,7 @@ from dev.fakes.accounts import funded
 from dev.fakes.catalogs import REQUEST, SEED, TEXT, VERSION, catalog, model, plans_of
 from shared.adapters.replicate.failures import failure_of
 from shared.adapters.replicate.metrics import measured_of
-from shared.core.catalog.catalog import Quote, quote
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery, Timing, created

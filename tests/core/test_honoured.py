@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import REAL, REAL_PLANS, REQUEST
-from shared.core.catalog.catalog import Quote, Status, quote
+from shared.core.catalog.catalog import Status
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, Readings, inputs_of, seed_of
 from shared.core.events.generation_event import ChosenBy
 from shared.core.reasons import Reason, Refusal
@@ -36,7 +37,7 @@ def outcome(plan: str, **said: Any) -> Quote | Refusal:
         ("free", {**VIDEO, "duration_s": 60}, ["duration_s must be one of 5, 9 for ray-flash-2-540p"]),
         ("premium", {**MUSIC, "duration_s": 121}, ["duration_s must be from 1 to 120 for musicgen"]),
         ("premium", {**MUSIC, "output_format": "ogg"}, ["output_format must be one of wav, mp3 for musicgen"]),
-        ("premium", {**MUSIC, "prompt": "la"}, ["prompt must be 3 to 500 characters long for musicgen"]),
+        ("premium", {**MUSIC, "prompt": "la"}, ["prompt has 2 characters, and must have 3 to 500 for musicgen"]),
         ("basic", {"quality": "standard", "max_tokens": 9}, ["max_tokens is not taken by any model"]),
         ("basic", {"quality": "standard", "duration_s": 5}, ["duration_s is not taken by any model"]),
         (
@@ -54,7 +55,7 @@ def outcome(plan: str, **said: Any) -> Quote | Refusal:
         ("premium", {"model": "gen-3", "negative_prompt": "a"}, ["gen-3 is no longer offered", "gen-4.5 in its"]),
         ("premium", {"model": "flux-schnell", "image_url": PICTURE}, ["image_url is not taken by flux-schnell"]),
         ("premium", {"model": "bark", "input_file": "ada/ada/a.wav"}, ["input_file is not taken by bark"]),
-        ("premium", {"model": "video-01", "duration_s": 6}, ["duration_s is not taken by video-01"]),
+        ("premium", {"model": "video-01", "duration_s": 5}, ["duration_s must be one of 6 for video-01"]),
         ("premium", {"model": "flux-dev", "duration_s": 6}, ["duration_s is not taken by flux-dev"]),
         ("premium", {"model": "flux-1.1-pro", "aspect_ratio": "custom"}, ["custom needs width and height"]),
     ],
@@ -137,8 +138,13 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "output_format": st.sampled_from(["png", "PNG", "jpeg", "webp", "wav", "ogg"]),
     "max_tokens": st.integers(1, 5000),
     "temperature": st.floats(0, 3),
+    "top_k": st.integers(0, 3000),
+    "top_p": st.floats(0, 1),
+    "fps": st.integers(1, 60),
+    "motion": st.floats(0, 255),
+    "kind": st.sampled_from(["music", "speech", "Music", "poetry"]),
     "duration_s": st.integers(1, 130),
-    "resolution": st.sampled_from(["1 MP", "1mp", "8k"]),
+    "resolution": st.sampled_from(["1 MP", "1mp", "8k", "720p", "1280x720"]),
     "continuation": st.booleans(),
     "input_file": st.just("ada/ada/a.wav"),
     "destination": st.just("ada/lora"),
@@ -178,7 +184,7 @@ def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: Gen
         fixed = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
         sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
         given_fields = {name for name in VALUES if getattr(request, name) is not None}
-        steering = {"modality", "quality", "model", "allow_fallback", "destination"}
+        steering = {"modality", "kind", "quality", "model", "allow_fallback", "destination"}
         sizes |= {"image_urls"} if any(item.kind == "images" for item in model.inputs.values()) else set()
         templated = {"system_prompt"} if any(each.system_template for each in model.inputs.values()) else set()
         assert given_fields - steering - sizes - templated - fixed <= (

@@ -117,7 +117,7 @@ def test_a_model_may_have_its_own_bounds_of_a_prompt(length: int) -> None:
     """Both bounds are inclusive."""
     table = {"prompt_characters": [1, 9]}
     assert mapped({"prompt": TEXT}, table, prompt="x" * length).inputs["prompt"] == "x" * length
-    assert "prompt must be 1 to 9" in refusal({"prompt": TEXT}, table, prompt="x" * 10)
+    assert "prompt has 10 characters, and must have 1 to 9 for m" in refusal({"prompt": TEXT}, table, prompt="x" * 10)
 
 
 def test_a_model_without_a_prompt_does_not_ask_for_one() -> None:

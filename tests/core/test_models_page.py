@@ -38,7 +38,7 @@ PER = {
 
 
 def tables(catalog: Catalog) -> str:
-    """Both tables: what each model is, and what those that are offered take."""
+    """The tables: what each model is, what those that are offered take, and other names."""
     models = list(catalog.models.values())
     offered = [model for model in models if model.status is Status.ACTIVE]
     return "\n".join(
@@ -56,6 +56,10 @@ def tables(catalog: Catalog) -> str:
             *table(
                 ("Model", "At Replicate", "Fields of a request, beside `prompt`"), (taken(model) for model in offered)
             ),
+            "",
+            "## Other names",
+            "",
+            *table(("Name", "What it means here"), other_names(catalog)),
             "",
             "",
         ]
@@ -89,6 +93,15 @@ def row(model: Model) -> tuple[str, ...]:
     )
 
 
+def other_names(catalog: Catalog) -> Iterator[tuple[str, ...]]:
+    """The names of the third table: those of models, and those that are refused with what to ask for."""
+    for name, of in catalog.names.items():
+        yield f"`{name}`", f"`{of}`"
+    for name, instead in catalog.instead.items():
+        asked = " or ".join(f"`{each}`" for each in instead.models)
+        yield f"`{name}`", f"not offered: {instead.why}. Ask for {asked}"
+
+
 def priced(price: Price) -> str:
     """A price for people: 0.003 an image."""
     usd = f"{price.usd_micros / 1_000_000:.6f}".rstrip("0").rstrip(".")
@@ -118,10 +131,10 @@ def field_cell(item: Input) -> str:
     if item.value is not None or item.name in ("prompt", "megapixels", "width", "height"):
         return ""
     text = f"`{item.field or item.name}`"
-    text += f" as `{item.name}`" if item.name != (item.field or item.name) else ""
+    text += f" as `{item.name}`" if item.name != (item.field or item.name) and not item.implied else ""
     text += ", needed" if item.required else ""
     if item.choices:
-        text += f" {', '.join(map(str, item.choices))}"
+        text += f" {', '.join(map(str, item.choices))}{', always' if item.implied else ''}"
     elif item.kind in ("whole", "real"):
         text += f" {item.low:,g} to {item.high:,g}" if item.name != "seed" else ""
     return text if item.default is None else f"{text} ({said(item.default)})"

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import CORE, REAL, REAL_PLANS, REQUEST, catalog, model
-from shared.core.catalog.catalog import Quote, Status, quote
+from shared.core.catalog.catalog import Status
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.plans_file import MOST_LIMITS, build_plans, parse_plans
 from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.tiers import Tier

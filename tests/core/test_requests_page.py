@@ -12,7 +12,8 @@ import pytest
 from dev.fakes.catalogs import REAL as CATALOG
 from dev.fakes.catalogs import REAL_PLANS
 from dev.fields import with_table
-from shared.core.catalog.catalog import Catalog, Quote, Status, quote
+from shared.core.catalog.catalog import Catalog, Status
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, view
 from shared.core.events.approval_event import ApprovalEvent
@@ -35,7 +36,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 #: What steers Darkroom itself, whatever is made.
 STEERING = {"type", "generation_id", "user_id", "account_id", "prompt", "model", "modality", "quality", "max_credits"}
-STEERING |= {"allow_fallback", "metadata", "strict"}
+STEERING |= {"kind", "allow_fallback", "metadata", "strict"}
 
 
 def rows(head: str) -> list[list[str]]:
@@ -81,7 +82,7 @@ def test_every_type_and_bound_is_stated_in_words() -> None:
 
 def takers(catalog: Catalog, field: str) -> list[str]:
     """The modalities that have a model which takes a field."""
-    found = set()
+    found, known = set(), set()
     for model in catalog.models.values():
         used = {item.field for item in model.inputs.values() if item.value is None}
         used |= {"width", "height", "aspect_ratio"} if model.sizing else set()
@@ -91,7 +92,9 @@ def takers(catalog: Catalog, field: str) -> list[str]:
         used |= {"destination"} if model.modality == "training" else set()
         if field in used and model.status is Status.ACTIVE:
             found.add(model.modality)
-    return [modality for modality in MODALITIES if modality in found]
+        if field in used and model.status is Status.UNPRICED:
+            known.add(model.modality)
+    return [modality for modality in MODALITIES if modality in (found or known)]
 
 
 @pytest.mark.parametrize("field", FIELDS)

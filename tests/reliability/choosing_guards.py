@@ -28,26 +28,113 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the plan's own model honours all that was asked",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         (
             (
-                "    if request.quality is None and not readings.misses(default):\n",
-                "    if request.quality is None:\n",
+                "    if default.kind == kind and not readings.misses(default):\n",
+                "    if default.kind == kind:\n",
             ),
         ),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
     ),
     Guard(
         "so does the model of a quality, or of whoever the plan's own sends it to",
-        CORE + "catalog/catalog.py",
-        (("    fit = [model for model in allowed if not readings.misses(model)]\n", "    fit = allowed\n"),),
+        CORE + "catalog/choosing.py",
+        (("    fit = [model for model in models if not readings.misses(model)]\n", "    fit = list(models)\n"),),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
     ),
     Guard(
         "so does a successor",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         (("    if readings.misses(successor_of):\n", "    if not successor_of:\n"),),
         _core("test_choosing.py::test_the_successor_takes_the_request_or_says_why_not"),
+    ),
+    Guard(
+        "no model of another kind serves",
+        CORE + "catalog/choosing.py",
+        (("    of_kind = [model for model in offered if model.kind == kind]\n", "    of_kind = list(offered)\n"),),
+        _core("test_routing.py::test_a_model_is_of_the_kind_that_was_asked_for"),
+    ),
+    Guard(
+        "a fallback is of the same kind",
+        CORE + "catalog/file.py",
+        (("        if models[name].kind != model.kind:\n", "        if not models[name]:\n"),),
+        _core("test_routing.py::test_fallbacks_and_successors_stay_within_the_kind"),
+    ),
+    Guard(
+        "a successor is of the same kind",
+        CORE + "catalog/file.py",
+        (("        if successor_of.kind != model.kind:\n", "        if not successor_of:\n"),),
+        _core("test_routing.py::test_fallbacks_and_successors_stay_within_the_kind"),
+    ),
+    Guard(
+        "a tie goes to the cheaper in USD",
+        CORE + "catalog/catalog.py",
+        (
+            (
+                "return unit_credits(model, request), usd_micros, model.expected_s,",
+                "return unit_credits(model, request), 0, model.expected_s,",
+            ),
+        ),
+        _core("test_routing.py::test_a_tie_goes_to_the_cheaper_in_usd_then_to_the_faster"),
+    ),
+    Guard(
+        "a name that means no single model is never guessed",
+        CORE + "catalog/choosing.py",
+        (
+            (
+                "        return _named_instead(catalog, known)\n",
+                "        named = catalog.models[catalog.instead[known].models[-1]]\n",
+            ),
+        ),
+        _core("test_routing.py::test_a_name_that_is_no_model_is_answered_with_what_to_ask_for"),
+    ),
+    Guard(
+        "the length of a prompt counts as a field",
+        CORE + "catalog/mapping.py",
+        ((" >= low and length <= high:\n", " >= low or length <= high:\n"),),
+        _core("test_routing_fields.py::test_a_chosen_model_takes_a_prompt_whole"),
+    ),
+    Guard(
+        "a system prompt in the same text counts with the prompt",
+        CORE + "catalog/mapping.py",
+        (('    length = len(request.prompt) + len(with_system or "")\n', "    length = len(request.prompt)\n"),),
+        _core("test_routing_fields.py::test_a_named_model_refuses_a_prompt_with_the_number"),
+    ),
+    Guard(
+        "what a model always makes is not sent",
+        CORE + "catalog/mapping.py",
+        (("        if not item.implied:\n", "        if item:\n"),),
+        _core("test_routing_fields.py::test_what_a_model_always_makes_is_honoured_and_not_sent"),
+    ),
+    Guard(
+        "a user's text has no mark of a template that the catalogue writes",
+        CORE + "catalog/mapping.py",
+        (
+            (
+                "    if not chats and model.modality is not Modality.TEXT:\n",
+                "    if model.modality is not Modality.TEXT:\n",
+            ),
+        ),
+        _core("test_chat_template.py::test_a_template_of_any_model_is_kept_from_a_users_text"),
+    ),
+    Guard(
+        "without fallback nothing follows a model",
+        CORE + "catalog/catalog.py",
+        ((" or not self.routing.fallback:\n", ":\n"),),
+        _core("test_routing_fields.py::test_without_fallback_no_other_model_follows"),
+    ),
+    Guard(
+        "without fallback no successor serves",
+        CORE + "catalog/choosing.py",
+        (("    if not catalog.routing.fallback:\n", "    if not successor_of:\n"),),
+        _core("test_routing_fields.py::test_without_fallback_no_other_model_follows"),
+    ),
+    Guard(
+        "the cheapest of the default's quality honours every field",
+        CORE + "catalog/choosing.py",
+        (("    fit = [model for model in models if not readings.misses(model)]\n", "    fit = list(models)\n"),),
+        _core("test_routing_fields.py::test_the_cheapest_of_the_defaults_quality_may_serve_in_its_place"),
     ),
     Guard(
         "a named model never ignores a picture, a file or a duration",
@@ -85,7 +172,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the limit is kept by every model of the chain",
-        CORE + "catalog/catalog.py",
+        CORE + "catalog/choosing.py",
         ((" if affordable(link))\n", ")\n"),),
         _core("test_choosing.py::test_the_limit_shortens_the_chain_and_so_the_hold"),
     ),
@@ -100,6 +187,15 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         WORKER + "delivery.py",
         (("attempt, prediction, generation.plan)", 'attempt, prediction, "")'),),
         _worker("test_plans.py::test_a_generation_keeps_the_plan_it_was_opened_with"),
+    ),
+    Guard(
+        "a setting of a default model never lifts a tier",
+        CORE + "catalog/plans_file.py",
+        (
+            ("*usual[modality].fallback) if each in allowed), None)\n", "*usual[modality].fallback)), None)\n"),
+            ("        if name not in allowed:\n", "        if name is None:\n"),
+        ),
+        "tests/test_default_models.py::test_a_setting_fills_in_where_a_plan_names_no_default_and_never_lifts_a_tier",
     ),
     Guard(
         "a plan's default model is offered and in its tier",

@@ -4,7 +4,7 @@ import pytest
 
 from dev.fakes.accounts import edited
 from dev.fakes.world import KEY, START, World
-from shared.core.catalog.catalog import quote
+from shared.core.catalog.choosing import quote
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.requests.messages import GenerationRequest

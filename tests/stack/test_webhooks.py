@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from shared.config.settings import WEBHOOK_PATH
+from shared.config.addresses import WEBHOOK_PATH
 from shared.core.provider.standard_webhooks import sign
 from shared.core.provider.webhook import Callback, callback_url
 from shared.triggers.replicate_webhook import WEBHOOK_BYTES

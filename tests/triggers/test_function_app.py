@@ -14,7 +14,8 @@ import function_app
 from dev.fakes.app import ENVIRONMENT, FakeApp, delivery
 from shared.composition import app, invocation
 from shared.composition.app import App
-from shared.config.settings import WEBHOOK_PATH, Settings, SettingsError
+from shared.config.addresses import WEBHOOK_PATH
+from shared.config.settings import Settings, SettingsError
 from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason

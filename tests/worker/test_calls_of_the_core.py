@@ -14,7 +14,7 @@ from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, World
 from shared import worker
 from shared.core.catalog import mapping
-from shared.core.catalog.catalog import quote
+from shared.core.catalog.choosing import quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.attempt import attempt_on

@@ -78,6 +78,8 @@ def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
     schema = fields(version.schemas["Input"])
     theirs = fields(schema.get("properties"))
     for ours in model.inputs.values():
+        if ours.implied:
+            continue  # nothing is sent
         if ours.name not in theirs:
             yield _marked(model.name, ours.name, "the model has no such input any more")
             continue

@@ -1,14 +1,11 @@
-"""The catalogue: the models on offer, which of them serves a request, and what that costs.
+"""The catalogue: the models on offer, which of them may follow another, and what they cost in credits.
 
 Rules of this file:
-1. The data is in catalog.toml (read by file.py). mapping.py turns a request into a model's input.
-2. A request names a model, or a modality and perhaps a quality class, or nothing: then the account's plan decides
-   (plans.toml). Its tier says which models it includes.
-3. A retired model is served by its successor, unless the request allows no fallback. A hidden model is never offered,
-   nor is one without a price (unpriced), nor one of whose entry somebody must still confirm a value (draft).
-4. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
-   every field of the request (Readings.misses). If none does, the refusal says what could be requested instead.
-5. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
+1. The data is in catalog.toml (read by file.py). mapping.py turns a request into a model's input, and choosing.py
+   chooses the model of a request.
+2. A hidden model is never offered, nor is one without a price (unpriced), nor one of whose entry somebody must still
+   confirm a value (draft).
+3. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
    token or step.
 """
 
@@ -19,17 +16,13 @@ from datetime import date
 from enum import StrEnum
 
 from shared.core.catalog.mapping import Input, Readings
-from shared.core.catalog.shortfall import nearest_model, nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
-from shared.core.events.generation_event import ChosenBy, PassedOver
 from shared.core.keys import Key
 from shared.core.modality import Modality
-from shared.core.money.limits import Cost
 from shared.core.money.plans import Plan
 from shared.core.money.pricing import Asked, Price, worst_cost_usd_micros
 from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
-from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
 
 #: The quality classes, from the cheapest to the best.
@@ -74,7 +67,7 @@ class Model:
 
     ``fallback`` names the models to try after it. ``output_bytes`` is the largest output accepted (0: as all).
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
-    ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
+    ``kind`` separates models of a modality that cannot replace each other (music, speech): none stands for another.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
     """
@@ -112,15 +105,45 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Instead:
+    """What to name in place of a name that guides use and that is no model here, and why."""
+
+    models: tuple[str, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How requests get their models where neither they nor their plan say it: settings of the app.
+
+    ``cheapest``: the cheapest of the default's quality serves in place of the default. ``fallback``: a model that is
+    retired or fails may be followed by another.
+    """
+
+    cheapest: bool = False
+    fallback: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and what each of the ``providers`` guarantees."""
+    """All models by name, and what each of the ``providers`` guarantees.
+
+    ``names`` are other names of models. ``instead`` are names that are refused with the models to ask for.
+    """
 
     version: str
     models: Mapping[str, Model]
     providers: Providers = field(default_factory=lambda: PROVIDERS)
+    names: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, Instead] = field(default_factory=dict)
+    routing: Routing = Routing()
 
     def find(self, name: str) -> Model | None:
-        """The model with this name: ours, or Replicate's owner/name with or without its version. None if unknown."""
+        """The model with this name: ours, one of ``names``, or Replicate's owner/name with or without its version.
+
+        None if it is unknown.
+        """
+        name = self.names.get(name, name)
         if name in self.models:
             return self.models[name]
         named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
@@ -131,9 +154,9 @@ class Catalog:
         return self.models.get(plan.default_models.get(modality, ""))
 
     def cheapest(self, modality: str, quality: str, tier: Tier = Tier.PREMIUM) -> Model | None:
-        """The cheapest model of a quality class that a tier includes, by the credits for one default output."""
+        """The cheapest model of a quality class that a tier includes, for one default output (``price_rank``)."""
         offered = (model for model in self.offered(modality) if model.quality == quality and model.tier <= tier)
-        return min(offered, key=lambda model: unit_credits(model, _NOTHING_SAID), default=None)
+        return min(offered, key=lambda model: price_rank(model, _NOTHING_SAID), default=None)
 
     def offered(self, modality: str) -> Iterator[Model]:
         """All models of a modality that are on offer."""
@@ -148,7 +171,7 @@ class Catalog:
     def chain(self, model: Model, readings: Readings, tier: Tier) -> Iterator[Model]:
         """The model and the models that may be tried after it for this request and tier, in order."""
         yield model
-        if not readings.request.allow_fallback:
+        if not readings.request.allow_fallback or not self.routing.fallback:
             return
         for name in model.fallback:
             fallback = self.models[name]
@@ -199,8 +222,20 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
     return max(unit_credits(link, request) for link in links) * outputs
 
 
-def _worst_cost_usd_micros(model: Model, request: GenerationRequest, outputs: int) -> int:
-    """The most that one prediction can cost at the provider. Of a chain only one costs: a failed one is free."""
+def price_rank(model: Model, request: GenerationRequest, outputs: int = 1) -> tuple[int, int, int, str]:
+    """What is least for the model to choose: its credits, then its USD for as long as it usually runs, then its time.
+
+    The name decides the rest, so that the order of a file never does.
+    """
+    usd_micros = worst_cost_of(model, request, outputs, longest_s=model.expected_s)
+    return unit_credits(model, request), usd_micros, model.expected_s, model.name
+
+
+def worst_cost_of(model: Model, request: GenerationRequest, outputs: int, longest_s: int | None = None) -> int:
+    """The most that one prediction can cost at the provider, if it runs for ``longest_s`` (None: until its cancel).
+
+    Of a chain only one costs: a failed one is free.
+    """
     asks = Asked(
         outputs=outputs,
         sides=(request.width or 0, request.height or 0),
@@ -208,141 +243,6 @@ def _worst_cost_usd_micros(model: Model, request: GenerationRequest, outputs: in
         inputs=len(request.pictures) + bool(request.input_file),
         text_bytes=sum(len(text.encode(errors="replace")) for text in request.written_texts),
         tokens=asked(model, request, "max_tokens"),
-        longest_s=model.cancel_after_s,
+        longest_s=model.cancel_after_s if longest_s is None else longest_s,
     )
     return worst_cost_usd_micros(model.prices, asks)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """The model that will serve a request and why, and the most that it can cost over the whole fallback chain.
-
-    ``plan`` names the plan that it was made for; it may not hold for another. ``ignored_fields`` are the fields that
-    the model does not use.
-    """
-
-    model: Model
-    chain: tuple[str, ...]
-    outputs: int
-    hold_credits: int
-    worst_cost_usd_micros: int = 0
-    plan: str
-    ignored_fields: tuple[str, ...] = ()
-    chosen_by: ChosenBy
-    passed_over: tuple[PassedOver, ...] = ()
-
-    @property
-    def cost(self) -> Cost:
-        """What is held for it, and what it may cost at the provider."""
-        return Cost(self.hold_credits, self.worst_cost_usd_micros)
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    model: Model
-    by: ChosenBy
-    passed_over: tuple[PassedOver, ...] = ()
-
-
-def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
-    """Choose and price the model for a request of this plan, or refuse it with the reason."""
-    readings = Readings(request)
-    choice = _named(catalog, readings, plan.tier) if request.model is not None else _fitting(catalog, readings, plan)
-    if isinstance(choice, Refusal):
-        return choice
-    mapped = readings.mapped(choice.model)
-    if isinstance(mapped, Refusal):
-        return mapped
-    limit = request.max_credits
-
-    def affordable(link: Model) -> bool:
-        return limit is None or unit_credits(link, request) * mapped.outputs <= limit
-
-    if not affordable(choice.model):
-        costs = unit_credits(choice.model, request) * mapped.outputs
-        said = f"This would cost {counted(costs, 'credit')} with {choice.model.name}, and max_credits is {limit}."
-        return Refusal(Reason.OVER_LIMIT, f"{said} Raise max_credits or ask for less.")
-    links = tuple(link for link in catalog.chain(choice.model, readings, plan.tier) if affordable(link))
-    return Quote(
-        model=choice.model,
-        chain=tuple(link.name for link in links),
-        outputs=mapped.outputs,
-        hold_credits=worst_case_credits(links, request, mapped.outputs),
-        worst_cost_usd_micros=max(_worst_cost_usd_micros(link, request, mapped.outputs) for link in links),
-        plan=plan.name,
-        ignored_fields=mapped.ignored_fields,
-        chosen_by=choice.by,
-        passed_over=choice.passed_over,
-    )
-
-
-def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusal:
-    """The model that the request names, or its successor."""
-    request = readings.request
-    named = catalog.find(request.model or "")
-    if named is None or named.status is Status.HIDDEN:
-        return _unknown(catalog, request.model or "")
-    if named.status in (Status.UNPRICED, Status.DRAFT):
-        return _not_offered_yet(catalog, named)
-    if request.modality not in (None, named.modality):
-        return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
-    successor_of = catalog.successor_of(named)
-    if successor_of is named:
-        return _Choice(named, ChosenBy.REQUEST) if named.tier <= tier else Refusal.of(Reason.PLAN_TOO_LOW)
-    if not request.allow_fallback:
-        return Refusal(
-            Reason.MODEL_RETIRED,
-            f"{named.name} is no longer offered. Ask for {successor_of.name}, or allow a fallback.",
-        )
-    if successor_of.tier > tier:
-        return Refusal.of(Reason.PLAN_TOO_LOW)
-    if readings.misses(successor_of):
-        why = unserved([successor_of], [], readings)
-        return Refusal(
-            why.reason, f"{named.name} is no longer offered, and for {successor_of.name} in its place: {why.text}"
-        )
-    return _Choice(successor_of, ChosenBy.SUCCESSOR, (PassedOver(named.name, Reason.MODEL_RETIRED),))
-
-
-def _unknown(catalog: Catalog, name: str) -> Refusal:
-    """The refusal of an unknown model, with the names closest to it. Hidden models are never suggested."""
-    known = {each.name: each.target.partition(":")[0] for each in catalog.models.values() if each.offered}
-    near = nearest_names(name, known)
-    if not near:
-        return Refusal.of(Reason.UNKNOWN_MODEL)
-    return Refusal(Reason.UNKNOWN_MODEL, f"This model is not offered. The nearest names are {' and '.join(near)}.")
-
-
-def _not_offered_yet(catalog: Catalog, model: Model) -> Refusal:
-    """The refusal of a model that is known but not offered, with the offered one that takes most of what it takes."""
-    offered = [each for each in catalog.offered(model.modality) if each.kind == model.kind]
-    near = nearest_model(model, offered)
-    said = f"{model.name} is known, but not offered here"
-    return Refusal(Reason.UNKNOWN_MODEL, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
-
-
-def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
-    """A model for a request that names none: of its quality class or plan, and one that honours every field."""
-    request = readings.request
-    modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
-    offered = list(catalog.offered(modality))
-    default = catalog.get_model_for_plan(plan, modality)
-    if not offered:
-        return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
-    if default is None:
-        return Refusal.of(Reason.PLAN_TOO_LOW)
-    by, matches = ChosenBy.PLAN, [model for model in offered if model.kind == default.kind]
-    if request.quality is None and not readings.misses(default):
-        return _Choice(default, by)
-    if request.quality is not None:
-        by, matches = ChosenBy.QUALITY, [model for model in offered if model.quality == request.quality.lower()]
-    if not matches:
-        has = ", ".join(quality for quality in QUALITIES if any(model.quality == quality for model in offered))
-        return Refusal(Reason.INVALID_REQUEST, f"quality must be one of {has}")
-    allowed = [model for model in matches if model.tier <= plan.tier]
-    if not allowed:
-        return Refusal.of(Reason.PLAN_TOO_LOW)
-    fit = [model for model in allowed if not readings.misses(model)]
-    if fit:
-        return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
-    return unserved(allowed, [model for model in matches if model.tier > plan.tier], readings)

@@ -17,7 +17,7 @@ from datetime import date
 from typing import Any
 
 from shared.core.catalog import reading
-from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
+from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Instead, Model, Shape, Status
 from shared.core.catalog.mapping import Input
 from shared.core.catalog.reading import CatalogError, Table
 from shared.core.catalog.sizes import Sizing
@@ -38,6 +38,7 @@ _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", 
 #: Inputs that are filled by a rule (mapping.py), not by a field.
 _MAPPED_BY_RULE = {"megapixels"}
 
+_KIND = re.compile(r"[a-z]{1,20}", re.ASCII)
 _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
 _PAGE = re.compile(r"https://[^\s\x00-\x1f\x7f]{1,500}", re.ASCII)
 
@@ -49,14 +50,35 @@ def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_fi
 
 def build_catalog(raw: Table, file: str = "catalog.toml") -> Catalog:
     """A catalogue from decoded TOML, checked completely. Raises CatalogError for the first problem."""
-    reading.check_known(file, raw, ("version", "replace", "models"))
+    reading.check_known(file, raw, ("version", "replace", "models", "names", "instead"))
     tables = raw.get("models")
     if not isinstance(tables, dict) or not tables:
         raise CatalogError(f"{file}: no model in it")
     models = {name: _model(f"{file}: model {name}", name, table) for name, table in tables.items()}
     for model in models.values():
         _check_links(f"{file}: model {model.name}", model, models)
-    return Catalog(str(raw.get("version", "")), models)
+    names = {name: _name_of(file, name, of, models) for name, of in reading.subtable(file, raw, "names").items()}
+    tables = reading.subtable(file, raw, "instead")
+    instead = {name: _instead(f"{file}: instead, {name}", table, models) for name, table in tables.items()}
+    return Catalog(str(raw.get("version", "")), models, names=names, instead=instead)
+
+
+def _name_of(file: str, name: str, of: object, models: Mapping[str, Model]) -> str:
+    if not isinstance(of, str) or of not in models:
+        raise CatalogError(f"{file}: names, {name}: must be a model of the catalogue")
+    if name in models:
+        raise CatalogError(f"{file}: names, {name}: is a model itself")
+    return of
+
+
+def _instead(where: str, table: Any, models: Mapping[str, Model]) -> Instead:
+    if not isinstance(table, dict):
+        raise CatalogError(f"{where}: must be a table of models and why")
+    reading.check_known(where, table, ("models", "why"))
+    listed = reading.names(where, table, "models")
+    if not listed or (unknown := [name for name in listed if name not in models]):
+        raise CatalogError(f"{where}, models: must be models of the catalogue{f', not {unknown[0]}' if listed else ''}")
+    return Instead(listed, reading.text(where, table, "why"))
 
 
 def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
@@ -69,11 +91,17 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
             raise CatalogError(f"{where}, fallback: {name} is not in the catalogue")
         if models[name] is model or models[name].modality != model.modality:
             raise CatalogError(f"{where}, fallback: {name} must be another model that makes {model.modality}")
+        if models[name].kind != model.kind:
+            raise CatalogError(f"{where}, fallback: {name} must be of the same kind, {model.kind or 'none'}")
     seen, successor_of = {model.name}, model
     while successor_of.status is Status.RETIRED:
         if successor_of.successor not in models or models[successor_of.successor].modality != model.modality:
             raise CatalogError(f"{where}, successor: must be a model of the catalogue that makes {model.modality}")
         successor_of = models[successor_of.successor]
+        if successor_of.kind != model.kind:
+            raise CatalogError(
+                f"{where}, successor: {successor_of.name} must be of the same kind, {model.kind or 'none'}"
+            )
         if successor_of.name in seen:
             raise CatalogError(f"{where}, successor: leads back to {successor_of.name}")
         seen.add(successor_of.name)
@@ -96,7 +124,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         provider=provider,
         target=target,
         modality=modality,
-        kind=reading.text(where, table, "kind"),
+        kind=_kind(where, table),
         status=_status(where, table, priced=bool(prices), marked=bool(marks)),
         successor=reading.text(where, table, "successor"),
         tier=Tier.named(reading.word(where, table, "tier", [tier.label for tier in Tier])),
@@ -121,6 +149,13 @@ def _model(where: str, name: str, table: Any) -> Model:
     )
     _check_inputs(where, model)
     return model
+
+
+def _kind(where: str, table: Table) -> str:
+    kind = reading.text(where, table, "kind")
+    if kind and not _KIND.fullmatch(kind):
+        raise CatalogError(f"{where}, kind: must be a word of at most 20 small letters, such as music")
+    return kind
 
 
 #: The statuses that an entry may have; the others follow from it (rule 3).
@@ -207,7 +242,10 @@ def _input(where: str, name: str, raw: Any) -> Input:
         system_template=reading.text(where, raw, "system_template"),
         value=value,
         default=raw.get("default"),
+        implied=reading.flag(where, raw, "implied"),
     )
+    if given.implied and not given.choices:
+        raise CatalogError(f"{where}: implied needs choices: what the model makes")
     if given.low > given.high:
         raise CatalogError(f"{where}: from is beyond to")
     if given.default is not None and (problem := given.problem(given.default)):

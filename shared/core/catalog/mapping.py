@@ -9,20 +9,23 @@ Rules of this file:
 4. ``Readings.misses`` lists everything that keeps a model from honouring a request. A model that the request did not
    name serves only if that list is empty.
 5. ``PNG``, ``jpeg`` and ``16x9`` are spellings of a choice. They are sent in the model's spelling.
-6. A text for a chat model cannot speak as anyone else in the chat (chat_template.py).
+6. A text for a chat model, or for any model with a template in the catalogue, cannot speak as anyone else in the chat
+   (chat_template.py).
+7. A prompt is sent whole or not at all. Its length counts as a field: a model that does not take it misses it. A system
+   prompt that a template puts before the prompt counts with it, because both share the model's one text.
 """
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.core.catalog.chat_template import plain
-from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sized
+from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sided, sized
 from shared.core.modality import InputKind, Modality
-from shared.core.reasons import Reason, Refusal
-from shared.core.requests.fields import FIELDS, PICTURES
+from shared.core.reasons import Reason, Refusal, counted
+from shared.core.requests.fields import FIELDS, PICTURES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
@@ -35,7 +38,8 @@ INPUT_PREFIX = "input:"
 class Input:
     """One input of a model: its kind, its range, and the request field that fills it.
 
-    ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent. A
+    ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent.
+    ``implied``: the model makes nothing else (six seconds, 720p), so the field's value is checked and not sent. A
     prompt may have templates: ``template`` with ``{prompt}``, and ``system_template`` that also has
     ``{system_prompt}``, for a request with one and a model without an input for it.
     """
@@ -51,9 +55,12 @@ class Input:
     system_template: str = ""
     value: Value | None = None
     default: Value | None = None
+    implied: bool = False
 
     def spelled(self, value: Value) -> Value:
-        """A value in the model's spelling: ``PNG``, ``jpeg`` and ``1mp`` are the choices png, jpg and 1 MP."""
+        """A value in the model's spelling: ``PNG``, ``jpeg``, ``1mp`` are the choices png, jpg, 1 MP, and 3.0 is 3."""
+        if self.kind is InputKind.WHOLE and isinstance(value, float) and value.is_integer():
+            return int(value)
         if not isinstance(value, str) or value in self.choices:
             return value
         meant = _spelling(value)
@@ -77,6 +84,8 @@ class Input:
             isinstance(value, (int, float)) and self.low <= value <= self.high
         ):
             return f"{self.field} must be from {self.low:g} to {self.high:g}"
+        if self.kind is InputKind.WHOLE and not isinstance(value, int):
+            return f"{self.field} must be a whole number"
         return ""
 
 
@@ -211,9 +220,7 @@ class Readings:
 
 def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str, Value], tuple[Miss, ...]]:
     """The input values to send, and the fields that are not honoured."""
-    if model.modality is Modality.TEXT:
-        system = plain(request.system_prompt) if request.system_prompt else request.system_prompt
-        request = replace(request, prompt=plain(request.prompt), system_prompt=system)
+    request = _with_sides(model, _disarmed(model, request))
     misses = list(_prompt_misses(model, request))
     size = sized(model, request)
     if size.problem:
@@ -231,7 +238,8 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
             value = item.spelled(value)
             if rule := item.problem(value):
                 misses.append(Miss(item.field, rule, item.nearest(value)))
-        values[item.name] = value
+        if not item.implied:
+            values[item.name] = value
     if (request.num_outputs or 1) > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
         misses.append(Miss("num_outputs", "num_outputs must be 1", (1,)))
     with_rule = {miss.field for miss in misses}
@@ -239,11 +247,39 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
     return values, tuple(misses)
 
 
+def _disarmed(model: Taker, request: GenerationRequest) -> GenerationRequest:
+    """The request without marks of a chat, for a model that writes or whose template is in the catalogue (rule 6)."""
+    chats = any(each.template or each.system_template for each in model.inputs.values())
+    if not chats and model.modality is not Modality.TEXT:
+        return request
+    texts: dict[str, Any] = {name: plain(text) for name in WRITTEN if (text := getattr(request, name))}
+    return replace(request, **texts)
+
+
+def _with_sides(model: Taker, request: GenerationRequest) -> GenerationRequest:
+    """The request with a resolution such as ``1920x1080`` as its sides, unless it has sides or this is a choice."""
+    sides = sided(request.resolution or "")
+    if sides is None or model.sizing is None or request.width or request.height:
+        return request
+    choices = [each for item in model.inputs.values() if item.field == "resolution" for each in item.choices]
+    if request.resolution in choices:
+        return request
+    return replace(request, width=sides[0], height=sides[1], resolution=None)
+
+
 def _prompt_misses(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
-    low, high = model.prompt_characters
-    if all(item.field != "prompt" for item in model.inputs.values()) or low <= len(request.prompt.strip()) <= high:
+    """The prompt, if it is too short or too long for the model (rule 7)."""
+    taken = next((item for item in model.inputs.values() if item.field == "prompt"), None)
+    if taken is None:
         return ()
-    return (Miss("prompt", f"prompt must be {low} to {high} characters long"),)
+    low, high = model.prompt_characters
+    with_system = request.system_prompt if taken.system_template else None
+    length = len(request.prompt) + len(with_system or "")
+    if len(request.prompt.strip()) >= low and length <= high:
+        return ()
+    what = "prompt and system_prompt have" if with_system else "prompt has"
+    rule = f"{what} {counted(length, 'character')}, and must have {low} to {high}"
+    return (Miss("prompt", rule, (high if length > high else low,)),)
 
 
 def seed_of(model: Taker, request: GenerationRequest, ours: int) -> int:

@@ -7,15 +7,18 @@ Rules of this file:
    ``replace = true`` it replaces the first file, and that is the way to remove a plan.
 3. A plan names a default model for every modality of which its tier includes an offered model. Otherwise a request
    that names no model would be served or refused by chance.
+4. A setting (DEFAULT_IMAGE_MODEL and its siblings) fills in where a plan names none. It never lifts a tier: its model
+   serves where the plan includes it, else the first of its fallbacks that the plan includes.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from shared.core.catalog import reading
-from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.catalog import Catalog, Model
 from shared.core.catalog.reading import CatalogError, Table
 from shared.core.catalog.tiers import Tier
 from shared.core.money.allowance import Allowance, Period
@@ -50,22 +53,44 @@ _ALLOWANCE_FIELDS = ("credits", "period", "rollover_credits")
 _LIMIT_FIELDS = ("window", "unit", "amount", "effect", "scope")
 
 
-def parse_plans(text: str, catalog: Catalog, file: str = "plans.toml", over: str = "", over_file: str = "") -> Plans:
+#: The names of the models that fill in where a plan names none, by modality (rule 4). An empty name fills in nothing.
+Defaults = Mapping[str, str]
+
+
+def parse_plans(
+    text: str,
+    catalog: Catalog,
+    file: str = "plans.toml",
+    over: str = "",
+    over_file: str = "",
+    defaults: Defaults = MappingProxyType({}),
+) -> Plans:
     """Read the plans for a catalogue, and a file that overrides them. Raises CatalogError for the first problem."""
-    return build_plans(*reading.read_toml(text, file, over, over_file), catalog)
+    return build_plans(*reading.read_toml(text, file, over, over_file), catalog, defaults)
 
 
-def build_plans(raw: Table, file: str, catalog: Catalog) -> Plans:
+def build_plans(raw: Table, file: str, catalog: Catalog, defaults: Defaults = MappingProxyType({})) -> Plans:
     """The plans from decoded TOML, checked completely. Raises CatalogError for the first problem."""
+    usual = {modality: _usual(modality, name, catalog) for modality, name in defaults.items() if name}
     reading.check_known(file, raw, ("version", "replace", "default", "plans"))
     tables = reading.subtable(file, raw, "plans")
     if not tables:
         raise CatalogError(f"{file}: no plan in it")
-    plans = {name: _plan(f"{file}: plan {name}", name, table, catalog) for name, table in tables.items()}
+    plans = {name: _plan(f"{file}: plan {name}", name, table, catalog, usual) for name, table in tables.items()}
     return Plans(str(raw.get("version", "")), plans, reading.word(file, raw, "default", list(plans)))
 
 
-def _plan(where: str, name: str, table: Any, catalog: Catalog) -> Plan:
+def _usual(modality: str, name: str, catalog: Catalog) -> Model:
+    """The model that a setting names by any of its names; for a retired one its successor."""
+    found = catalog.find(name)
+    model = catalog.successor_of(found) if found else None
+    if model is None or not model.offered or model.modality != modality:
+        offered = ", ".join(each.name for each in catalog.offered(modality)) or "left out: nothing of it is offered"
+        raise CatalogError(f"DEFAULT_{modality.upper()}_MODEL: must be one of {offered}")
+    return model
+
+
+def _plan(where: str, name: str, table: Any, catalog: Catalog, usual: Mapping[str, Model]) -> Plan:
     if not _NAME.fullmatch(name):
         raise CatalogError(f"{where}: its name must be 1 to 64 small letters, digits, - or _, no - or _ first")
     if not isinstance(table, dict):
@@ -76,7 +101,7 @@ def _plan(where: str, name: str, table: Any, catalog: Catalog) -> Plan:
     return Plan(
         name=name,
         tier=tier,
-        default_models=_default_models(where, table, tier, catalog),
+        default_models=_default_models(where, table, tier, catalog, usual),
         allowance=_allowance(where, table),
         limits=tuple(_limits(where, table)),
         concurrency=concurrency,
@@ -84,14 +109,18 @@ def _plan(where: str, name: str, table: Any, catalog: Catalog) -> Plan:
     )
 
 
-def _default_models(where: str, table: Table, tier: Tier, catalog: Catalog) -> Mapping[str, str]:
-    """The default models: see rule 3. Each is offered, and the tier includes it."""
+def _default_models(
+    where: str, table: Table, tier: Tier, catalog: Catalog, usual: Mapping[str, Model]
+) -> Mapping[str, str]:
+    """The default models: see rules 3 and 4. Each is offered, and the tier includes it."""
     named = reading.subtable(where, table, "default_models")
     reading.check_known(f"{where}, default_models", named, MODALITIES)
     defaults: dict[str, str] = {}
     for modality in MODALITIES:
         allowed = [model.name for model in catalog.offered(modality) if model.tier <= tier]
         name = named.get(modality)
+        if name is None and modality in usual:
+            name = next((each for each in (usual[modality].name, *usual[modality].fallback) if each in allowed), None)
         if name is None and not allowed:
             continue  # requests of this plan are refused: the tier is too low, or nothing of the modality is offered
         if name not in allowed:

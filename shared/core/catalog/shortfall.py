@@ -20,15 +20,24 @@ _FEW = 3
 
 
 class Tiered(Taker, Protocol):
-    """A model and its tier."""
+    """A model with its tier and its quality."""
+
+    @property
+    def quality(self) -> str:
+        """Its quality class."""
 
     @property
     def tier(self) -> Tier:
         """The lowest tier of a plan that includes it."""
 
 
-def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readings) -> Refusal:
-    """The refusal when none of ``models`` honours a request. ``beyond``: those that only a higher tier includes."""
+def unserved(
+    models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readings, others: Sequence[Tiered] = ()
+) -> Refusal:
+    """The refusal when none of ``models`` honours a request.
+
+    ``beyond`` are those that only a higher tier includes, the lowest first; ``others`` those of another quality.
+    """
     misses = {model.name: readings.misses(model) for model in models}
     able = [missed for missed in misses.values() if not _needs_more(missed, readings.request)]
     able = able or list(misses.values())
@@ -40,6 +49,9 @@ def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readi
         name, least = min(misses.items(), key=lambda item: len(item[1]))
         left = " and ".join(miss.field for miss in least[:_FEW])
         said = f"no model takes all of this together: {name} would without {left}"
+    other = next((model for model in others if not readings.misses(model)), None)
+    if other is not None:
+        said = f"{said}; with the quality {other.quality}, {other.name} takes it as it is"
     higher = next((model for model in beyond if not readings.misses(model)), None)
     if higher is not None:
         said = f"{said}; with a plan of the tier {higher.tier.label}, {higher.name} takes it as it is"
@@ -68,6 +80,10 @@ def _of_fields(
 def _of_field(field: str, misses: Mapping[str, tuple[Miss, ...]], request: GenerationRequest) -> str:
     """The rule that one field breaks, or the nearest values that are taken."""
     found = {name: miss for name, missed in misses.items() for miss in missed if miss.field == field and miss.rule}
+    if field == "prompt":
+        length = len(request.prompt) + len(request.system_prompt or "")
+        name, miss = min(found.items(), key=lambda each: _distance(each[1], length))
+        return f"{miss.rule} for {name}"
     value = getattr(request, field, None)
     near = {each: name for name, miss in reversed(found.items()) for each in miss.nearest}
     if not near or len(misses) == 1 or value is None:
@@ -77,6 +93,11 @@ def _of_field(field: str, misses: Mapping[str, tuple[Miss, ...]], request: Gener
         return f"{field} must be one of {', '.join(map(str, sorted(near, key=str)))}"
     numbers = sorted((each for each in near if isinstance(each, (int, float))), key=lambda each: abs(each - value))
     return f"{field} cannot be {value:g}: the nearest is {numbers[0]:g}, by {near[numbers[0]]}"
+
+
+def _distance(miss: Miss, length: int) -> float:
+    """How far a text is from a length that the model takes."""
+    return min((abs(each - length) for each in miss.nearest if isinstance(each, int)), default=0)
 
 
 def _who(misses: Mapping[str, object]) -> str:

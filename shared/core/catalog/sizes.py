@@ -4,7 +4,8 @@ Rules of this file:
 1. A size is mapped to the nearest size that the model has. A ratio is a choice: the model has it or not.
 2. A ratio decides the shape; width and height decide how large. One side and a ratio give both sides. Sides of another
    shape than the ratio are left out and reported. So is a resolution beside sides, because they already say it.
-3. ``custom`` means that the sides are the size, even for a model without that word.
+3. A resolution such as ``1920x1080`` is a width and a height. Any other is a word, and the model has it or not.
+4. ``custom`` means that the sides are the size, even for a model without that word.
 """
 
 import math
@@ -29,6 +30,7 @@ _SAME_SHAPE = 0.02
 #: The aspect ratio that makes a model use width and height.
 CUSTOM = "custom"
 
+_SIDES = re.compile(r"(\d{2,4})[x×](\d{2,4})", re.ASCII)  # noqa: RUF001  # people write the sign too
 _RATIO = re.compile(r"(\d{1,5})[:x/](\d{1,5})", re.ASCII)
 
 
@@ -202,6 +204,13 @@ def in_lowest_terms(text: str) -> tuple[int, int] | None:
     common = math.gcd(across, down)
     across, down = across // common, down // common
     return (across, down) if max(across, down) <= 100 else None
+
+
+def sided(text: str) -> tuple[int, int] | None:
+    """The sides of a resolution such as ``1920x1080``. None: no size, or one that no request has."""
+    match = _SIDES.fullmatch("".join(text.split()).lower())
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    return sides if all(64 <= side <= 8192 for side in sides) else None
 
 
 def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:

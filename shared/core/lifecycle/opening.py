@@ -10,7 +10,8 @@ Rules of this file, beside those of ``generation.py``:
 from dataclasses import replace
 from datetime import datetime
 
-from shared.core.catalog.catalog import Catalog, Quote
+from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.choosing import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import attempt_on, without_destination
 from shared.core.lifecycle.generation import (

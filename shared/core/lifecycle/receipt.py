@@ -28,6 +28,7 @@ RULE = "captured = unit x outputs delivered; released = held - captured"
 ASKED = (
     "model",
     "modality",
+    "kind",
     "width",
     "height",
     "aspect_ratio",
@@ -40,6 +41,10 @@ ASKED = (
     "quality",
     "max_tokens",
     "temperature",
+    "top_k",
+    "top_p",
+    "fps",
+    "motion",
     "duration_s",
     "resolution",
     "continuation",

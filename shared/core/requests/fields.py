@@ -10,101 +10,14 @@ Rules of this file:
    them, because they are screened as one text in this order.
 4. Numbers are bounded so that every store accepts them. The catalogue knows the bounds of each model.
 5. The ids and ``type`` of a message are not in this table: they say whose message it is, not what it asks for.
-6. The classes have neither comparison nor repr: nothing uses them, and generating them slows every worker's start.
 """
-
-from dataclasses import dataclass
 
 from shared.core.keys import ID_PATTERN
 from shared.core.modality import Modality
+from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
 
 #: What Darkroom can make.
 MODALITIES: tuple[str, ...] = tuple(Modality)
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Text:
-    """A text of at most ``most`` characters (None: only the size of the message bounds it).
-
-    ``written``: see rule 2. ``choices`` are all allowed values. ``pattern`` must match the whole text; ``rule`` is its
-    error sentence, ``form`` its short form for the page.
-    """
-
-    most: int | None
-    written: bool
-    choices: tuple[str, ...] = ()
-    pattern: str = ""
-    rule: str = ""
-    form: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Number:
-    """A number from ``low`` to ``high``, both included. ``whole``: integers only."""
-
-    low: int
-    high: int
-    whole: bool = True
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Flag:
-    """True or false. ``default`` applies if the request does not have the field."""
-
-    default: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Pairs:
-    """At most ``most`` pairs of texts of at most ``characters`` each. The event returns them; no model gets them."""
-
-    most: int
-    characters: int
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Addresses:
-    """At most ``most`` https addresses of at most ``characters`` each."""
-
-    most: int
-    characters: int
-
-
-FieldType = Text | Number | Flag | Pairs | Addresses
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Field:
-    """One field of a request.
-
-    ``help`` is one sentence for the command line; ``more`` follows it on the page and in the schema. ``unit`` is the
-    command line's name for the value. ``modalities`` are those with a model that takes the field; empty: the field
-    steers Darkroom itself, for every modality. ``shown``: views show it even if the user's texts are hidden.
-    """
-
-    name: str
-    type: FieldType
-    help: str
-    example: object
-    modalities: tuple[str, ...] = ()
-    unit: str = ""
-    more: str = ""
-    shown: bool = False
-
-    @property
-    def steers(self) -> bool:
-        """Whether Darkroom itself uses the field, so that it is never ignored."""
-        return not self.modalities
-
-    @property
-    def sentences(self) -> str:
-        """The field's description, as the page and the schema have it."""
-        return f"{self.help} {self.more}".rstrip()
-
-    @property
-    def written(self) -> bool:
-        """Whether the field is in the user's own words and may reach a model (rule 2)."""
-        return isinstance(self.type, Text) and self.type.written
 
 
 def _name(most: int, **rest: tuple[str, ...] | str) -> Text:
@@ -122,6 +35,8 @@ _OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
 _UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
 
 UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
+
+_NONE_YET = "No model that is offered takes it yet; one of your own catalogue may."
 
 FIELDS: tuple[Field, ...] = (
     Field(
@@ -151,6 +66,16 @@ FIELDS: tuple[Field, ...] = (
         (),
         "|".join(MODALITIES),
         "Default: `image`, or `training` if the request has a `destination`.",
+        shown=True,
+    ),
+    Field(
+        "kind",
+        _name(20),
+        "What the model is for within its modality, such as music or speech.",
+        "music",
+        (),
+        "KIND",
+        "Default: the kind of the plan's default model. Without a `modality`, it is the one that has this kind.",
         shown=True,
     ),
     Field(
@@ -226,7 +151,12 @@ FIELDS: tuple[Field, ...] = (
     Field("negative_prompt", _written(2000), "What the picture must not show.", "fog", ("image",), "TEXT"),
     Field("num_inference_steps", Number(1, 1000), "The number of inference steps.", 28, ("image",), "N"),
     Field(
-        "guidance_scale", Number(0, 100, whole=False), "How closely the model follows the prompt.", 3.5, ("image",), "X"
+        "guidance_scale",
+        Number(0, 100, whole=False),
+        "How closely the model follows the prompt.",
+        3.5,
+        ("image", "audio"),
+        "X",
     ),
     Field(
         "image_url",
@@ -285,10 +215,11 @@ FIELDS: tuple[Field, ...] = (
     Field(
         "resolution",
         _name(20),
-        "A resolution by the model's own name, such as 1 MP.",
+        "A resolution by the model's own name, such as 1 MP or 720p.",
         "1 MP",
-        ("image",),
+        ("image", "video"),
         "NAME",
+        "A size such as `1920x1080` is a width and a height.",
         shown=True,
     ),
     Field(
@@ -308,6 +239,36 @@ FIELDS: tuple[Field, ...] = (
         0.8,
         ("audio", "text"),
         "X",
+        shown=True,
+    ),
+    Field(
+        "top_k",
+        Number(0, 1_000_000),
+        "Choose each token among this many of the likeliest.",
+        250,
+        ("audio", "text"),
+        "N",
+        "0: among all.",
+        shown=True,
+    ),
+    Field(
+        "top_p",
+        Number(0, 1, whole=False),
+        "Choose each token among the likeliest that have this probability together, 0 to 1.",
+        0.9,
+        ("audio", "text"),
+        "X",
+        shown=True,
+    ),
+    Field("fps", Number(1, 240), "The frames per second of a video.", 30, ("video",), "N", _NONE_YET, shown=True),
+    Field(
+        "motion",
+        Number(0, 255, whole=False),
+        "How much moves in a video.",
+        127.0,
+        ("video",),
+        "X",
+        f"On the model's own scale. {_NONE_YET}",
         shown=True,
     ),
     Field(

@@ -30,6 +30,7 @@ class GenerationRequest:
     prompt: str = ""
     model: str | None = None
     modality: str | None = None
+    kind: str | None = None
     negative_prompt: str | None = None
     system_prompt: str | None = None
     width: int | None = None
@@ -48,6 +49,10 @@ class GenerationRequest:
     quality: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    fps: int | None = None
+    motion: float | None = None
     duration_s: int | None = None
     resolution: str | None = None
     continuation: bool | None = None

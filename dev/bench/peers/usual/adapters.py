@@ -32,7 +32,7 @@ from shared.adapters.azure_storage.tables.columns import Row
 from shared.adapters.replicate import creating
 from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
-from shared.config.settings import WEBHOOK_PATH
+from shared.config.addresses import WEBHOOK_PATH
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Transition

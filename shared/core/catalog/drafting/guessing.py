@@ -14,7 +14,8 @@ from typing import Any
 
 from shared.core.catalog.drafting.published import PublishedInput
 from shared.core.modality import InputKind
-from shared.core.requests.fields import FIELD, PICTURES, Flag, Number, Text
+from shared.core.requests.field_types import Flag, Number, Text
+from shared.core.requests.fields import FIELD, PICTURES
 
 _SAFETY = re.compile(r"safety|moderat|nsfw|watermark", re.ASCII)
 _SECRET = re.compile(r"(^|_)(token|tokens?_?secret|api_?key|secret|password|credentials?)($|_)|^hf_|^wandb_", re.ASCII)
@@ -88,7 +89,8 @@ def _never_sent(each: PublishedInput) -> str:
 
 def _table(each: PublishedInput, rule: _Rule) -> Mapping[str, Any]:
     """The entry's table: its type, the field if it has another name, its bounds and the model's default."""
-    table: dict[str, Any] = {"type": rule.kind}
+    kind = "whole" if rule.kind == "real" and each.type == "integer" else rule.kind
+    table: dict[str, Any] = {"type": kind}
     if rule.field != each.name:
         table["field"] = rule.field
     if each.choices:
@@ -235,11 +237,17 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("input_file", "audio", _sound, "it is a sound"),
     _Rule("num_outputs", "whole", _named(("num_images", "number_of_images", "num_samples"), "integer")),
     _Rule("num_inference_steps", "whole", _named(_STEPS, "integer")),
-    _Rule("guidance_scale", "real", _named(("guidance", "cfg", "cfg_scale"), "number", "integer")),
+    _Rule(
+        "guidance_scale",
+        "real",
+        _named(("guidance", "cfg", "cfg_scale", "classifier_free_guidance"), "number", "integer"),
+    ),
     _Rule("prompt_strength", "real", _named(("strength", "denoising_strength"), "number")),
     _Rule("output_format", "choice", _choices_of("format", "audio_format", "file_format")),
     _Rule("resolution", "choice", _words_for_size, "its choices are words for a size"),
     _Rule("duration_s", "whole", _named(("duration", "seconds", "duration_seconds", "num_seconds"), "integer")),
     _Rule("max_tokens", "whole", _named(("max_new_tokens", "max_length", "max_output_tokens"), "integer")),
     _Rule("temperature", "real", _named(("text_temp",), "number")),
+    _Rule("fps", "whole", _named(("frames_per_second", "frame_rate", "framerate"), "integer")),
+    _Rule("motion", "real", _named(("motion_bucket_id", "motion_strength"), "number", "integer")),
 )
