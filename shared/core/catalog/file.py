@@ -20,6 +20,7 @@ from shared.core.catalog import reading
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Model, Shape, Status
 from shared.core.catalog.mapping import Input
 from shared.core.catalog.reading import CatalogError, Table
+from shared.core.catalog.settable_file import read_settable
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
@@ -118,6 +119,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
         marks=marks,
+        settable=read_settable(where, table, inputs),
     )
     _check_inputs(where, model)
     return model
