@@ -146,7 +146,8 @@ async def _screen_input(
         content = await _input_of(deps, message, url)
     if isinstance(content, Refusal):
         deps.telemetry.step("input_unfit", message.key)
-        return ScreenedRequest(message, content)
+        place = message.place_of(url)
+        return ScreenedRequest(message, replace(content, text=content.text.replace("image_url", place, 1)))
     try:
         content, picture, assessment = await _clean_and_screen(deps, content, plan)
     except OutputUnfit as unfit:

@@ -88,8 +88,7 @@ def _model(where: str, name: str, table: Any) -> Model:
     reading.check_known(where, table, _MODEL_FIELDS)
     modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
-    tables = reading.subtable(where, table, "inputs")
-    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
+    inputs = _inputs(where, table)
     prices = tuple(_prices(where, table)) if "prices" in table else ()
     marks = _marks(where, table)
     model = Model(
@@ -215,6 +214,11 @@ def _input(where: str, name: str, raw: Any) -> Input:
     if given.default is not None and (problem := given.problem(given.default)):
         raise CatalogError(f"{where}: default breaks a rule: {problem}")
     return given
+
+
+def _inputs(where: str, table: Table) -> dict[str, Input]:
+    tables = reading.subtable(where, table, "inputs")
+    return {name: _input(f"{where}, inputs.{name}", name, raw) for name, raw in tables.items()}
 
 
 def _is_plain(value: object) -> bool:

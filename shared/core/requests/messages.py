@@ -93,6 +93,15 @@ class GenerationRequest:
         found = (getattr(self, name) for name in PICTURES)
         return tuple(address for value in found if value for address in ((value,) if isinstance(value, str) else value))
 
+    def place_of(self, address: str) -> str:
+        """The field or input that has an address of a picture, for a sentence."""
+        for name in PICTURES:
+            value = getattr(self, name)
+            if value == address or (isinstance(value, tuple) and address in value):
+                return name
+        found = (f"inputs.{name}" for name, value in self.inputs.items() if address in _texts(value, ()))
+        return next(found, PICTURES[0])
+
     def with_picture(self, address: str, reference: str, inputs: Collection[str] = ()) -> "GenerationRequest":
         """The request with a reference in place of an address, in our fields and in the ``inputs`` of these names."""
         changed: dict[str, Any] = {}
