@@ -65,7 +65,7 @@ NOTED = catalog({"noted": model(settable={"note": NOTE})})
 
 def writing(name: str, text: str) -> dict[str, Any]:
     """The fields of a request in which the written field of this name has a text, as ``NOTED`` takes them."""
-    return {"model": "noted", "inputs": {"note": text}} if name == "inputs" else {name: text}
+    return {"model": "noted", name: {"note": text} if name == "inputs" else text}
 
 
 def plans_of(catalog: Catalog, **defaults: str | Mapping[str, str]) -> Plans:

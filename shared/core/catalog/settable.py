@@ -8,8 +8,8 @@ Rules of this file:
    screened and stored like the request's own pictures.
 4. The worst price is a percentage of the entry's price, for the input as a whole or for single choices. Several inputs
    multiply. The model's own default costs no more.
-5. A percentage raises what is priced by outputs. What the provider measures (a second of its machine, a token) costs
-   the same each; there is only more of it.
+5. A percentage raises the provider's price of an image, a run, and a second of video. A megapixel, a token and a second
+   of the machine cost the same each; there are only more of them, and they are counted.
 """
 
 import math
@@ -27,8 +27,8 @@ from shared.core.requests.messages import INPUT_PREFIX
 #: What no text may have in it, or begin with (rule 3).
 _SCHEME, _BEGINNINGS = "://", ("data:", "www.", "//", INPUT_PREFIX)
 
-#: Units that the provider measures (rule 5).
-_MEASURED = frozenset({Unit.GPU_SECOND, Unit.MILLION_TOKENS_IN, Unit.MILLION_TOKENS_OUT})
+#: Units whose price an input can raise (rule 5).
+_RAISED = frozenset({Unit.IMAGE, Unit.RUN, Unit.SECOND})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,5 +171,5 @@ def raised(model: Setting, inputs: Mapping[str, InputValue], amount: int) -> int
 def raised_prices(model: Setting, inputs: Mapping[str, InputValue], prices: tuple[Price, ...]) -> tuple[Price, ...]:
     """The provider's prices with these inputs at their worst (rule 5)."""
     return tuple(
-        each if each.unit in _MEASURED else Price(each.unit, raised(model, inputs, each.usd_micros)) for each in prices
+        Price(each.unit, raised(model, inputs, each.usd_micros)) if each.unit in _RAISED else each for each in prices
     )
