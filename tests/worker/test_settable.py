@@ -9,6 +9,7 @@ from dev.fakes.catalogs import IMAGE, SEED, TEXT, catalog, model
 from dev.fakes.images import BROKEN
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
+from shared.adapters.net.input_files import InputFetcher
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.money.entries import Move
@@ -127,6 +128,17 @@ async def test_an_address_that_leads_nowhere_is_named_by_its_place(address: str)
     world = await opened()
     await asked(world, {"style_image": address})
     assert "inputs.style_image cannot be used" in refused(world, Reason.INPUT_INVALID)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "127.0.0.1", "169.254.169.254", "[::1]", "[fd00::1]", "192.168.1.1:443"])
+async def test_an_address_on_a_private_host_is_refused_without_a_connection(host: str) -> None:
+    """By the app's own fetcher, for one picture and for a list."""
+    for inputs in ({"style_image": f"https://{host}/x.png"}, {"album": [f"https://{host}/x.png"]}):
+        world = await opened()
+        world.deps = replace(world.deps, inputs=InputFetcher())
+        await asked(world, inputs)
+        (name,) = inputs
+        assert refused(world, Reason.INPUT_INVALID).startswith(f"inputs.{name} cannot be used: ")
 
 
 async def test_a_text_that_is_the_address_of_a_picture_is_no_way_past_the_screener() -> None:
