@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from shared.core.catalog.mapping import Input, Readings
+from shared.core.catalog.mapping import Input, Readings, set_pictures
+from shared.core.catalog.settable import Settable, raised, raised_prices, same_kinds
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
@@ -69,7 +70,8 @@ class Model:
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
     ``kind`` separates models of a modality that cannot replace each other (music, speech): none stands for another.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
-    inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
+    inputs were. ``settable``: what a request may set beyond our fields. ``marks``: the places of the entry that
+    somebody must still confirm, with the reason.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Model:
     price_page: str = ""
     inputs_source: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
+    settable: Mapping[str, Settable] = field(default_factory=dict)
 
     @property
     def offered(self) -> bool:
@@ -175,7 +178,7 @@ class Catalog:
             return
         for name in model.fallback:
             fallback = self.models[name]
-            if fallback.status is not Status.ACTIVE:
+            if fallback.status is not Status.ACTIVE or not same_kinds(model, fallback, readings.request.inputs):
                 continue
             if fallback.tier <= tier and not readings.misses(fallback):
                 yield fallback
@@ -203,7 +206,7 @@ def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
 def unit_credits(model: Model, request: GenerationRequest) -> int:
     """The price of one output for this request, in credits."""
     field, _ = COUNTED.get(model.credits_per, ("", 1))
-    return calculate_cost(model, counted=asked(model, request, field))
+    return raised(model, request.inputs, calculate_cost(model, counted=asked(model, request, field)))
 
 
 def asked(model: Model, request: GenerationRequest, field: str) -> int:
@@ -240,9 +243,9 @@ def worst_cost_of(model: Model, request: GenerationRequest, outputs: int, longes
         outputs=outputs,
         sides=(request.width or 0, request.height or 0),
         seconds=asked(model, request, "duration_s"),
-        inputs=len(request.pictures) + bool(request.input_file),
+        inputs=len(request.pictures) + len(set_pictures(model, request)) + bool(request.input_file),
         text_bytes=sum(len(text.encode(errors="replace")) for text in request.written_texts),
         tokens=asked(model, request, "max_tokens"),
         longest_s=model.cancel_after_s if longest_s is None else longest_s,
     )
-    return worst_cost_usd_micros(model.prices, asks)
+    return worst_cost_usd_micros(raised_prices(model, request.inputs, model.prices), asks)

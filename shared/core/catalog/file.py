@@ -20,6 +20,7 @@ from shared.core.catalog import reading
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Instead, Model, Shape, Status
 from shared.core.catalog.mapping import Input
 from shared.core.catalog.reading import CatalogError, Table
+from shared.core.catalog.settable_file import read_settable
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
@@ -115,8 +116,7 @@ def _model(where: str, name: str, table: Any) -> Model:
     reading.check_known(where, table, _MODEL_FIELDS)
     modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
-    tables = reading.subtable(where, table, "inputs")
-    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
+    inputs = _inputs(where, table)
     prices = tuple(_prices(where, table)) if "prices" in table else ()
     marks = _marks(where, table)
     model = Model(
@@ -146,6 +146,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
         marks=marks,
+        settable=read_settable(where, table, inputs),
     )
     _check_inputs(where, model)
     return model
@@ -251,6 +252,11 @@ def _input(where: str, name: str, raw: Any) -> Input:
     if given.default is not None and (problem := given.problem(given.default)):
         raise CatalogError(f"{where}: default breaks a rule: {problem}")
     return given
+
+
+def _inputs(where: str, table: Table) -> dict[str, Input]:
+    tables = reading.subtable(where, table, "inputs")
+    return {name: _input(f"{where}, inputs.{name}", name, raw) for name, raw in tables.items()}
 
 
 def _is_plain(value: object) -> bool:
