@@ -67,6 +67,7 @@ class Container(SafetyPart):
         catalog = data_files.catalog(settings, self._texts)
         plans = data_files.plans(settings, catalog, self._texts)
         data_files.check_policy(settings, self.policy, plans)
+        catalog = data_files.sold(settings, catalog, plans)
         return Dependencies(
             store=self.store,
             index=self.index,

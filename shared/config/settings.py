@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.config import replicate_secrets
+from shared.config import money, replicate_secrets
 from shared.core.provider import pasted_secrets
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
@@ -89,6 +89,7 @@ class Settings:
     hand_files_over: bool
     catalog_file: str
     plans_file: str
+    credit_usd_micros: int
     webhook_allowed_cidrs: tuple[Network, ...]
     output_limit_bytes: int
     invocation_timeout_s: int
@@ -369,6 +370,8 @@ NAMES: tuple[Name, ...] = (
     _name("HAND_FILES_OVER", "false", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("PLANS_FILE", "", _file, f"plans in TOML, laid over the app's own: {_FILE_SHAPE}"),
+    # What a credit is sold for. Unset, no margin is checked.
+    _name("CREDIT_USD", "", money.usd_micros, money.SHAPE, "credit_usd_micros"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),
     _seconds("INVOCATION_TIMEOUT_S", 120, 5, 240),

@@ -8,7 +8,9 @@ Rules of this file:
    nor is one without a price (unpriced), nor one of whose entry somebody must still confirm a value (draft).
 4. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
    every field of the request (Readings.misses). If none does, the refusal says what could be requested instead.
-5. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
+5. Where a credit has a price (CREDIT_USD), a model whose margin is below the least one of a plan is not offered to that
+   plan (margin.py). The refusal says so, without a number.
+6. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
    token or step.
 """
 
@@ -47,6 +49,7 @@ class Status(StrEnum):
     HIDDEN = "hidden"  # in the catalogue, but not offered
     UNPRICED = "unpriced"  # known, but without a price that has a source; file.py reads it from the entry
     DRAFT = "draft"  # an entry with an open mark; file.py reads it from the entry
+    BELOW_MARGIN = "below_margin"  # its credits leave less than the margin that a plan needs; margin.py finds it
 
 
 class CreditsPer(StrEnum):
@@ -77,6 +80,9 @@ class Model:
     ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
+    ``run_s`` is how long its machine runs at most for what the credits count, ``least_run_s`` at least (0: not known).
+    ``min_margin_percent`` takes precedence over that of a plan. ``allow_loss``: it is offered whatever its margin is,
+    for ``loss_reason``.
     """
 
     name: str
@@ -104,6 +110,11 @@ class Model:
     price_page: str = ""
     inputs_source: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
+    run_s: int = 0
+    least_run_s: int = 0
+    min_margin_percent: int | None = None
+    allow_loss: bool = False
+    loss_reason: str = ""
 
     @property
     def offered(self) -> bool:
@@ -113,11 +124,21 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All models by name, and what each of the ``providers`` guarantees."""
+    """All models by name, and what each of the ``providers`` guarantees.
+
+    ``credit_usd_micros`` is what a credit is sold for (0: not set), and then ``by_plan`` is this catalogue as each plan
+    sees it: what is below its margin is not offered.
+    """
 
     version: str
     models: Mapping[str, Model]
     providers: Providers = field(default_factory=lambda: PROVIDERS)
+    credit_usd_micros: int = 0
+    by_plan: Mapping[str, "Catalog"] = field(default_factory=dict)
+
+    def sold_to(self, plan: str) -> "Catalog":
+        """The catalogue as a plan sees it."""
+        return self.by_plan.get(plan, self)
 
     def find(self, name: str) -> Model | None:
         """The model with this name: ours, or Replicate's owner/name with or without its version. None if unknown."""
@@ -157,6 +178,9 @@ class Catalog:
             if fallback.tier <= tier and not readings.misses(fallback):
                 yield fallback
 
+
+#: The models that a request may name, and that are not offered.
+_KNOWN_ONLY = (Status.UNPRICED, Status.DRAFT, Status.BELOW_MARGIN)
 
 #: An empty request: every model uses its own defaults for it.
 _NOTHING_SAID = GenerationRequest(key=Key("", ""))
@@ -246,6 +270,7 @@ class _Choice:
 
 def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
     """Choose and price the model for a request of this plan, or refuse it with the reason."""
+    catalog = catalog.sold_to(plan.name)
     readings = Readings(request)
     choice = _named(catalog, readings, plan.tier) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
@@ -282,11 +307,13 @@ def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusa
     named = catalog.find(request.model or "")
     if named is None or named.status is Status.HIDDEN:
         return _unknown(catalog, request.model or "")
-    if named.status in (Status.UNPRICED, Status.DRAFT):
+    if named.status in _KNOWN_ONLY:
         return _not_offered_yet(catalog, named)
     if request.modality not in (None, named.modality):
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
     successor_of = catalog.successor_of(named)
+    if not successor_of.offered:
+        return _not_offered_yet(catalog, successor_of)
     if successor_of is named:
         return _Choice(named, ChosenBy.REQUEST) if named.tier <= tier else Refusal.of(Reason.PLAN_TOO_LOW)
     if not request.allow_fallback:
@@ -317,8 +344,11 @@ def _not_offered_yet(catalog: Catalog, model: Model) -> Refusal:
     """The refusal of a model that is known but not offered, with the offered one that takes most of what it takes."""
     offered = [each for each in catalog.offered(model.modality) if each.kind == model.kind]
     near = nearest_model(model, offered)
-    said = f"{model.name} is known, but not offered here"
-    return Refusal(Reason.UNKNOWN_MODEL, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
+    if model.status is Status.BELOW_MARGIN:
+        reason, said = Reason.BELOW_MARGIN, f"{model.name} is not offered here: its price in credits is too low for it"
+    else:
+        reason, said = Reason.UNKNOWN_MODEL, f"{model.name} is known, but not offered here"
+    return Refusal(reason, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
 
 
 def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:
@@ -327,12 +357,16 @@ def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refu
     modality = request.modality or ("training" if request.destination else DEFAULT_MODALITY)
     offered = list(catalog.offered(modality))
     default = catalog.get_model_for_plan(plan, modality)
+    if default is not None and not default.offered:
+        left = any(model.kind == default.kind and model.tier <= plan.tier for model in offered)
+        if not left:
+            return _not_offered_yet(catalog, default)
     if not offered:
         return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
     if default is None:
         return Refusal.of(Reason.PLAN_TOO_LOW)
     by, matches = ChosenBy.PLAN, [model for model in offered if model.kind == default.kind]
-    if request.quality is None and not readings.misses(default):
+    if request.quality is None and default.offered and not readings.misses(default):
         return _Choice(default, by)
     if request.quality is not None:
         by, matches = ChosenBy.QUALITY, [model for model in offered if model.quality == request.quality.lower()]
