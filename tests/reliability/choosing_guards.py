@@ -31,8 +31,8 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/catalog.py",
         (
             (
-                "    if request.quality is None and not readings.misses(default):\n",
-                "    if request.quality is None:\n",
+                "default.offered and not readings.misses(default):\n",
+                "default.offered:\n",
             ),
         ),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),

@@ -5,6 +5,7 @@ from tests.reliability.approval_guards import APPROVAL_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.guards import GUARDS, Guard
+from tests.reliability.margin_guards import MARGIN_GUARDS
 from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.money_guards import MONEY_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
@@ -21,6 +22,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     APPROVAL_GUARDS,
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
+    MARGIN_GUARDS,
     MODALITY_GUARDS,
     MONEY_GUARDS,
     OUTAGE_GUARDS,

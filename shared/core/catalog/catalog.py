@@ -378,5 +378,7 @@ def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refu
         return Refusal.of(Reason.PLAN_TOO_LOW)
     fit = [model for model in allowed if not readings.misses(model)]
     if fit:
-        return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by)
+        left_out = request.quality is None and not default.offered
+        passed_over = (PassedOver(default.name, Reason.BELOW_MARGIN),) if left_out else ()
+        return _Choice(min(fit, key=lambda model: unit_credits(model, request)), by, passed_over)
     return unserved(allowed, [model for model in matches if model.tier > plan.tier], readings)
