@@ -3,13 +3,14 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.margin_guards`` prints it).
 """
 
-from tests.reliability.guards import CORE, Guard, table
+from tests.reliability.guards import CORE, WORKER, Guard, table
 
 
 def _core(test: str) -> str:
     return f"tests/core/{test}"
 
 
+_BILL = CORE + "money/reconciling.py"
 _MARGIN = CORE + "catalog/margin.py"
 
 MARGIN_GUARDS: tuple[Guard, ...] = (
@@ -63,6 +64,59 @@ MARGIN_GUARDS: tuple[Guard, ...] = (
             ),
         ),
         _core("test_margin.py::test_a_loss_needs_its_reason"),
+    ),
+    Guard(
+        "a model that may lose money raises no alert",
+        WORKER + "finishing.py",
+        (("not credit or (model and model.allow_loss)", "not credit"),),
+        "tests/worker/test_margins.py::test_the_record_of_an_end_says_what_it_was_sold_for",
+    ),
+    Guard(
+        "what was refunded was not sold",
+        CORE + "money/earnings.py",
+        (("used.captured_credits - used.refunded_credits", "used.captured_credits"),),
+        _core("test_earnings.py::test_refunded_credits_brought_nothing"),
+    ),
+    Guard(
+        "a bill has a longest line",
+        _BILL,
+        (("        if len(line) > MOST_LINE:\n", "        if not line:\n"),),
+        _core("test_reconciling.py::test_a_bill_beyond_a_bound_is_refused"),
+    ),
+    Guard(
+        "a bill ends",
+        _BILL,
+        (("        if number > MOST_LINES:\n", "        if number < 1:\n"),),
+        _core("test_reconciling.py::test_a_bill_of_too_many_lines_is_refused"),
+    ),
+    Guard(
+        "no line of a bill is skipped",
+        _BILL,
+        (
+            (
+                "            if len(row) != len(heads):\n",
+                "            if len(row) < 2:\n                continue\n            if not row:\n",
+            ),
+        ),
+        _core("test_reconciling.py::test_a_bill_beyond_a_bound_is_refused"),
+    ),
+    Guard(
+        "an amount is a plain number",
+        _BILL,
+        (("    found = _AMOUNT.fullmatch(text.strip())\n", '    found = re.fullmatch(r"(-?)(.*)", text.strip())\n'),),
+        _core("test_reconciling.py::test_an_amount_that_is_no_number_is_refused"),
+    ),
+    Guard(
+        "a name is no formula",
+        _BILL,
+        (("    if name[0] in _FORMULA:\n", "    if not name:\n"),),
+        _core("test_reconciling.py::test_a_name_that_is_a_formula_or_steers_a_terminal_is_refused"),
+    ),
+    Guard(
+        "a bill has a largest size",
+        "shared/cli/usage_reconcile.py",
+        (("        if path.stat().st_size > MOST_BYTES:\n", "        if not path.stat().st_size:\n"),),
+        "tests/cli/test_usage_money.py::test_a_huge_bill_is_refused_unread",
     ),
 )
 
