@@ -31,8 +31,8 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/choosing.py",
         (
             (
-                "    if default.kind == kind and not readings.misses(default):\n",
-                "    if default.kind == kind:\n",
+                "    if default.kind == kind and default.offered and not readings.misses(default):\n",
+                "    if default.kind == kind and default.offered:\n",
             ),
         ),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
