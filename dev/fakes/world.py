@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from dev.fakes.archives import FakeArchives
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.commands import FakeCommands
@@ -77,6 +78,7 @@ class World:
             index=self.index,
             providers={REPLICATE: self.replicate},
             images=self.images,
+            archives=FakeArchives(),
             screener=self.screener,
             inputs=self.inputs,
             outputs=self.blobs,

@@ -60,6 +60,7 @@ class Container(SafetyPart):
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
     def _build(self) -> Dependencies:
+        from shared.adapters.media.archives import SafeArchives
         from shared.adapters.media.images import PillowImages
         from shared.adapters.net.input_files import InputFetcher
 
@@ -72,6 +73,7 @@ class Container(SafetyPart):
             index=self.index,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
+            archives=SafeArchives(),
             screener=self.screener,
             inputs=InputFetcher(),
             outputs=self.outputs,

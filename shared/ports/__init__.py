@@ -14,9 +14,10 @@ Rules of this file:
    between effects.
 """
 
+from shared.ports.archives import Archive, Archives
 from shared.ports.commands import CommandRecord, Commands
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
-from shared.ports.errors import Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
+from shared.ports.errors import ArchiveUnfit, Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
 from shared.ports.pictures import Cleaned, Images, Picture
@@ -30,6 +31,9 @@ from shared.ports.turns import PlaceRow, Waiting, WaitingList
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "Archive",
+    "ArchiveUnfit",
+    "Archives",
     "Cleaned",
     "CommandRecord",
     "Commands",

@@ -10,6 +10,7 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
+from shared.ports.archives import Archives
 from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
@@ -59,6 +60,7 @@ class Dependencies:
     #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images
+    archives: Archives
     screener: Screener
     inputs: Inputs
     outputs: Outputs

@@ -22,13 +22,10 @@ from shared.core.catalog.chat_template import plain
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sized
 from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.fields import FIELDS
+from shared.core.requests.fields import FIELDS, INPUT_PREFIX
 from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
-
-#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
-INPUT_PREFIX = "input:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

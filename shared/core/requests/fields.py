@@ -113,6 +113,9 @@ _OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
 #: folders they are.
 _UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
 
+#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
+INPUT_PREFIX = "input:"
+
 UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
 
 FIELDS: tuple[Field, ...] = (
