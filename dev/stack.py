@@ -247,7 +247,9 @@ async def _killed(child: process.Child | None) -> None:
 async def ensure(app: App) -> None:
     """Create the tables and containers, which the deployment creates in production."""
     containers = (app.outputs, app.input_files, app.uploads, app.quarantine, app.dead_letters, app.proofs)
-    await asyncio.gather(app.store.ensure(), app.index.ensure(), *(each.ensure() for each in containers))
+    await asyncio.gather(
+        app.store.ensure(), app.index.ensure(), app.moved.ensure(), *(each.ensure() for each in containers)
+    )
 
 
 def _simulated(simulator: process.Child) -> dict[str, str]:

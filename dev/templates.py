@@ -144,6 +144,7 @@ def write() -> Iterator[str]:
             yield f"{path.name}: {done.stdout}{done.stderr}"
             continue
         made = json.loads(path.read_text(encoding="utf-8"))
+        made["outputs"] = dict(sorted(made["outputs"].items()))  # the compiler's own order changes from run to run
         path.write_text(json.dumps({"templates": digest(path)} | made, indent=2) + "\n", encoding="utf-8")
 
 

@@ -35,15 +35,19 @@ from shared.core.provider.prediction import Prediction
 from shared.core.provider.webhook import Callback, callback_url
 from shared.core.requests.messages import CancelRequest, Check, Message, PredictionEvent
 from shared.core.requests.parsing import parse_request
-from shared.ports import Dependencies, Envelope, Sendable
+from shared.ports import Dependencies, Envelope, Sendable, SwitchBoard
+from shared.ports.switches import Board, RecentSwitches
+from shared.worker.noting import note_move
 
 USER = "user-0"
 
 #: The ports whose adapters call another process.
-PORTS = ("store", "index", "screener", "outputs", "input_files", "messenger", "images")
+PORTS = ("store", "index", "screener", "outputs", "input_files", "messenger", "images", "switches")
 
-#: The budget of each flow: HTTP requests to each dependency, and messages sent.
+#: The budget of each flow: HTTP requests to each dependency, and messages sent. An instance reads the kill switches
+#: once for all that it creates within some seconds: that read is a flow of its own, and the other flows come after it.
 BUDGETS: Mapping[str, Mapping[str, int]] = {
+    "kill switches": {"tables": 1, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "request": {"tables": 5, "content safety": 1, "replicate": 1, "service bus": 0, "blobs": 0},
     "started": {"tables": 2, "content safety": 0, "replicate": 0, "service bus": 0, "blobs": 0},
     "completed": {"tables": 4, "content safety": 1, "replicate": 1, "service bus": 1, "blobs": 1},
@@ -154,6 +158,7 @@ class Walk:
 
     async def all(self) -> None:
         """Run each flow once."""
+        await self._flow("kill switches", _read_switches)
         await self.main()
         await self._request("request again", load_key=self._last)
         await self._request("refused prompt", prompt="refuse me")
@@ -173,11 +178,17 @@ class Walk:
         await self._handle("completed", PredictionEvent(key, 1, succeeded))
         await self._handle("completed again", PredictionEvent(key, 1, succeeded))
 
+    async def switch_reads(self, number: int) -> tuple[int, float]:
+        """How often so many requests read the kill switches, and in how many seconds."""
+        reads, began = _Reads(self._app.switches), time.monotonic()
+        deps = replace(self._app.deps, switches=reads, recent_switches=RecentSwitches())
+        for _ in range(number):
+            await worker.handle(deps, _request_of(Key(USER, uuid.uuid4().hex)), Envelope(uuid.uuid4().hex), "unused")
+        return reads.number, time.monotonic() - began
+
     async def _request(self, flow: str, prompt: str = "a lighthouse", load_key: Key | None = None) -> Key:
         key = load_key or Key(USER, uuid.uuid4().hex)
-        body = {"generation_id": key.generation_id, "user_id": USER, "prompt": prompt, "output_format": "png"}
-        message, _ = parse_request(json.dumps({**body, "model": "flux-schnell"}).encode())
-        await self._handle(flow, message)
+        await self._handle(flow, _request_of(key, prompt))
         return key
 
     async def _handle(self, flow: str, message: Message) -> None:
@@ -188,6 +199,8 @@ class Walk:
     async def _flow(self, flow: str, walked: Callable[[Dependencies], Awaitable[object]]) -> None:
         calls = self.calls.setdefault(flow, Calls())
         deps = self._app.deps
+        if flow != "kill switches":
+            await _read_switches(deps)
         timed: dict[str, Any] = {name: Timed(name, getattr(deps, name), calls) for name in PORTS}
         timed["providers"] = {name: Timed("provider", each, calls) for name, each in deps.providers.items()}
         await self._around.counts()
@@ -214,6 +227,35 @@ class Walk:
             await asyncio.sleep(0.05)
 
 
+def _request_of(key: Key, prompt: str = "a lighthouse") -> Message:
+    body = {"generation_id": key.generation_id, "user_id": USER, "prompt": prompt, "output_format": "png"}
+    message, _ = parse_request(json.dumps({**body, "model": "flux-schnell"}).encode())
+    return message
+
+
+class _Reads:
+    """The kill switches, and how often they were read."""
+
+    def __init__(self, board: SwitchBoard) -> None:
+        self.number = 0
+        self._board = board
+
+    async def read(self) -> Board:
+        """See ``SwitchBoard``."""
+        self.number += 1
+        return await self._board.read()
+
+    async def save(self, board: Board) -> None:
+        """See ``SwitchBoard``."""
+        await self._board.save(board)
+
+
+async def _read_switches(deps: Dependencies) -> None:
+    """What an instance has done that has created something in the last seconds."""
+    deps.recent_switches.forget()
+    await deps.recent_switches.get(deps.switches, deps.now())
+
+
 @asynccontextmanager
 async def walking(around: RunningDependencies) -> AsyncIterator[Walk]:
     """A walk with these dependencies, in tables of its own, by a user with enough credits."""
@@ -223,6 +265,7 @@ async def walking(around: RunningDependencies) -> AsyncIterator[Walk]:
     try:
         await stack.ensure(app)
         rich = granted(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
+        await note_move(app.deps, USER)  # an account's first move of a day is the only one with this write
         await app.store.post(rich.account, "", rich.entries)
         await around.runs_for(0.3, 0)
         yield Walk(around, app)

@@ -160,6 +160,8 @@ class FakeApp:
             ),
             "store": self.world.store,
             "commands": self.world.commands,
+            "switches": self.world.switches,
+            "app_windows": self.world.app_windows,
             **dict.fromkeys(
                 ("outputs", "input_files", "uploads", "quarantine", "dead_letters", "proofs"), self.world.blobs
             ),

@@ -13,6 +13,7 @@ from shared.core.dependency import Dependency
 from shared.core.events.approval_event import ApprovalEvent
 from shared.core.events.command_event import CommandEvent
 from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent, RequestRefusedEvent
+from shared.core.events.limit_event import LimitEvent
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
@@ -51,6 +52,7 @@ class FakeMessenger:
         self.refused: list[RefusalEvent] = []
         self.clashed: list[RequestRefusedEvent] = []
         self.approvals: list[ApprovalEvent] = []
+        self.warnings: list[LimitEvent] = []
         self.commanded: list[CommandEvent] = []
         self.commands: list[SentCommand] = []
         self.dropped: list[str] = []
@@ -76,6 +78,8 @@ class FakeMessenger:
                 self.published.append(event)
             case CommandEvent():
                 self.commanded.append(event)
+            case LimitEvent():
+                self.warnings.append(event)
             case ApprovalEvent():
                 self.approvals.append(event)
             case RefusalEvent():

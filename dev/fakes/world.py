@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.archives import FakeArchives
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
@@ -22,10 +23,12 @@ from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
 from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
+from dev.fakes.moved import FakeMovedAccounts
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.signing import fake_names_key, fake_signer
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.telemetry import FakeTelemetry
 from shared import worker
 from shared.core.catalog.catalog import Catalog
@@ -63,12 +66,15 @@ class World:
         self.time = START
         self.store = FakeStore()
         self.index = FakeIndex()
+        self.moved = FakeMovedAccounts()
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
         self.commands = FakeCommands()
+        self.switches = FakeSwitches()
+        self.app_windows = FakeAppWindows()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
@@ -76,6 +82,7 @@ class World:
         self.deps = Dependencies(
             store=self.store,
             index=self.index,
+            moved=self.moved,
             providers={REPLICATE: self.replicate},
             images=self.images,
             archives=FakeArchives(),
@@ -90,6 +97,8 @@ class World:
             signer=fake_signer(),
             names_key=fake_names_key(),
             commands=self.commands,
+            switches=self.switches,
+            app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,

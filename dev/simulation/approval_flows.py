@@ -1,4 +1,4 @@
-"""The flows of approvals: asked, given, denied, forgotten, canceled."""
+"""The flows of limits: warnings, and approvals that are asked, given, denied, forgotten, canceled."""
 
 import json
 from dataclasses import replace
@@ -17,6 +17,13 @@ _WITHIN_S = 1800
 _APPROVE = {"type": "approve", "limit_id": "daily", "max_credits": 2}
 
 _NO_SUCCESS = (End.SUCCEEDED,)
+
+
+async def request_warns(stage: Stage) -> Faced:
+    """A request that reaches half of a limit that warns."""
+    world = stage.world
+    world.store.put_account(replace(world.account(), limits=(replace(daily(2), effect=Effect.WARN),)))
+    return Faced(stage.request())
 
 
 async def request_asks(stage: Stage) -> Faced:
@@ -78,6 +85,7 @@ def _command(fields: dict[str, object]) -> AccountCommand:
 
 
 APPROVAL_FLOWS: tuple[Flow, ...] = (
+    Flow("request that reaches half of a limit", request_warns, creates=True),
     Flow("request that needs an approval", request_asks, ends=_NO_SUCCESS),
     Flow("approval", approve, creates=True),
     Flow("check of RECEIVED, approved", check_approved, creates=True),

@@ -49,6 +49,7 @@ READS = frozenset(
         "store.ledger",
         "store.accounts",
         "store.generations",
+        "switches.read",
         "index.get",
         "index.due",
         "provider.get",
@@ -91,7 +92,9 @@ def modes_of(effect: str) -> tuple[Mode, ...]:
 DEPENDENCIES = {
     "store": Dependency.TABLES,
     "index": Dependency.TABLES,
+    "moved": Dependency.TABLES,
     "commands": Dependency.TABLES,
+    "switches": Dependency.TABLES,
     "provider": Dependency.REPLICATE,
     "screener": Dependency.CONTENT_SAFETY,
     "images": Dependency.IMAGES,
@@ -140,7 +143,7 @@ WAYS_OUT = tuple(
 )
 
 
-_ITERATORS = {"recent", "ledger", "accounts", "generations"}
+_ITERATORS = {"recent", "ledger", "accounts", "generations", "of_day"}
 _CONTEXTS = {"fetch"}
 
 #: These methods return a variant of the port itself and call nothing.

@@ -16,6 +16,7 @@ from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, moves_of
 from shared.core.catalog.catalog import Catalog, unit_credits
+from shared.core.events.limit_event import LimitEvent
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
 from shared.core.lifecycle.state import NEXT, State
@@ -79,7 +80,8 @@ class Observer:
             if isinstance(before, Generation) and isinstance(after, Generation):
                 self._opened_changes(before, after, grown=grown)
             else:
-                require(grown, "the rank only grows", (key, before.rank, after.rank))
+                waits = _waits_longer(before, after)
+                require(grown or waits, "the rank only grows", (key, before.rank, after.rank))
         unopened = before is None or isinstance(before, Received)
         opens = unopened and isinstance(after, Generation)
         ends = not unopened and after.state.ended
@@ -97,7 +99,8 @@ class Observer:
     def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
         key = after.key
         wish = after.rank == before.rank and before.requested_end is None and after.requested_end is not None
-        require(grown or wish or _noted(before, after), "the rank only grows", (key, before.rank, after.rank))
+        noted = _noted(before, after) or _waits_longer(before, after)
+        require(grown or wish or noted, "the rank only grows", (key, before.rank, after.rank))
         require(after.held_credits == before.held_credits, "a hold does not change", key)
         again = before.state is State.WAITING and after.state is State.SUBMITTING
         require(not (again and before.requested_end), "what is to end is not submitted again", key)
@@ -159,6 +162,17 @@ class Observer:
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
             require(subject in passed, "what is reachable has passed, and the record says so", output.name)
+
+
+def _waits_longer(before: AnyGeneration, after: AnyGeneration) -> bool:
+    """Whether it waits as before, and only for what, or until when, has changed."""
+    if isinstance(before, Received) and isinstance(after, Received):
+        return replace(after, reason=before.reason, text=before.text, history=before.history) == before
+    if not isinstance(before, Generation) or not isinstance(after, Generation) or before.state is not State.WAITING:
+        return False
+    attempt = replace(after.attempt, retry_at=before.attempt.retry_at)
+    plain = replace(after, attempt=attempt, reason=before.reason, text=before.text, history=before.history)
+    return after.reason is Reason.PAUSED and plain == before
 
 
 def _noted(before: Generation, after: Generation) -> bool:
@@ -229,6 +243,7 @@ def at_rest(watch: Observer) -> None:
     for key, generation in world.store.saved_generations.items():
         require(generation.state.ended, "every generation ends", key)
     _announced(world)
+    _warned(world)
     _outputs(world)
     _asked_once(watch)
     nothing_secret(world)
@@ -249,6 +264,19 @@ def _announced(world: World) -> None:
         waited = generation.reason is Reason.APPROVAL_EXPIRED
         require(not waited or key in asked, "an approval that is waited for was asked for", key)
         require(len(announced.get(key, ())) == 1, "every end is announced with one id", key)
+
+
+def _warned(world: World) -> None:
+    """Each step of a limit that a hold has reached is published, at least once, and nothing else is."""
+    published = {event.event_id for event in world.messenger.warnings if event.key is not None}
+    reached = {
+        LimitEvent(key=each.key, notice=notice, at=each.opened_at).event_id
+        for each in _opened(world)
+        for notice in each.notices
+    }
+    require(published == reached, "each warning is published", published ^ reached)
+    steps = sum(len(each.notices) for each in _opened(world))
+    require(steps == len(reached), "a step is warned of once in a window", steps)
 
 
 def _outputs(world: World) -> None:

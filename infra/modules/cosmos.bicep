@@ -35,6 +35,7 @@ var settings = loadJsonContent('../settings.json')
 var tables = [
   settings.STATE_TABLE // accounts, generations, ledger
   settings.OPEN_TABLE // what is not finished and announced
+  settings.MOVED_TABLE // which accounts moved on which day
 ]
 
 // learn.microsoft.com/azure/cosmos-db/table/reference-data-plane-security: every account has these two.
@@ -118,6 +119,18 @@ resource operatorOpen 'Microsoft.DocumentDB/databaseAccounts/tableRoleAssignment
     principalId: operatorPrincipalId
     roleDefinitionId: '${account.id}/tableRoleDefinitions/${role.cosmosDataReader}'
     scope: '${account.id}/dbs/TablesDB/colls/${settings.OPEN_TABLE}'
+  }
+}
+
+// Each move of an operator is noted there first.
+resource operatorMoved 'Microsoft.DocumentDB/databaseAccounts/tableRoleAssignments@2026-03-15' = if (!empty(operatorPrincipalId)) {
+  parent: account
+  name: guid(account.id, settings.MOVED_TABLE, operatorPrincipalId, role.cosmosDataContributor)
+  dependsOn: [operatorOpen]
+  properties: {
+    principalId: operatorPrincipalId
+    roleDefinitionId: '${account.id}/tableRoleDefinitions/${role.cosmosDataContributor}'
+    scope: '${account.id}/dbs/TablesDB/colls/${settings.MOVED_TABLE}'
   }
 }
 

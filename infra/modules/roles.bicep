@@ -43,7 +43,7 @@ var role = {
 }
 
 var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE, settings.COMMAND_QUEUE]
-var tables = [settings.STATE_TABLE, settings.OPEN_TABLE]
+var tables = [settings.STATE_TABLE, settings.OPEN_TABLE, settings.MOVED_TABLE]
 var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER, settings.PROOFS_CONTAINER]
 var appReadContainers = [settings.UPLOADS_CONTAINER, 'config']
 
@@ -103,6 +103,11 @@ resource stateTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025
 resource openTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-01' existing = {
   parent: dataTableService
   name: settings.OPEN_TABLE
+}
+
+resource movedTable 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-01-01' existing = {
+  parent: dataTableService
+  name: settings.MOVED_TABLE
 }
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
@@ -295,6 +300,17 @@ resource operatorVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if
 resource operatorState 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId) && tableStore == 'storage') {
   name: guid(stateTable.id, operatorPrincipalId, role.tableDataContributor)
   scope: stateTable
+  properties: {
+    principalId: operatorPrincipalId
+    principalType: operatorPrincipalType
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.tableDataContributor)
+  }
+}
+
+// Each of those moves is noted there first.
+resource operatorMoved 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(operatorPrincipalId) && tableStore == 'storage') {
+  name: guid(movedTable.id, operatorPrincipalId, role.tableDataContributor)
+  scope: movedTable
   properties: {
     principalId: operatorPrincipalId
     principalType: operatorPrincipalType

@@ -46,6 +46,7 @@ var containers = [
 var tables = [
   settings.STATE_TABLE // accounts, generations, ledger
   settings.OPEN_TABLE // what is not finished and announced
+  settings.MOVED_TABLE // which accounts moved on which day
 ]
 
 // Each action only where its number of days is not 0.

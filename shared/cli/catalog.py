@@ -1,7 +1,7 @@
-"""The catalogue: list, check.
+"""The catalogue: list, check, add, price.
 
 Rules of this file:
-1. Both commands only read, here and at Replicate.
+1. Both commands of this file only read, here and at Replicate. ``add`` and ``price`` have files of their own.
 2. `list` shows what the app offers: the built-in catalogue, as CATALOG_FILE changes it.
 """
 
@@ -9,13 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
+from shared.cli.catalog_add import add
+from shared.cli.catalog_price import price
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
 from shared.core.money.pricing import Price
 from shared.core.money.usage import usd
 from shared.core.requests.fields import MODALITIES
 
-catalog = typer.Typer(help="The models that are offered: list, check.", no_args_is_help=True, rich_markup_mode=None)
+catalog = typer.Typer(
+    help="The models that are offered: list, check, add, price.", no_args_is_help=True, rich_markup_mode=None
+)
+catalog.command("add")(add)
+catalog.command("price")(price)
 
 
 @catalog.command("list")
@@ -24,7 +30,7 @@ def list_models(
     modality: Annotated[
         str | None, typer.Option(help="Only models of this modality.", metavar="|".join(MODALITIES), show_default=False)
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also list retired and hidden models.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list models that are not offered.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models: what each makes, which plan includes it, and what it costs.
@@ -68,7 +74,7 @@ def _show(command_context: CommandContext, models: list[Model]) -> None:
             model.tier.label,
             model.quality,
             _credits(model),
-            " + ".join(_price(price) for price in model.prices),
+            " + ".join(_price(price) for price in model.prices) or "not known",
         )
         for model in models
     ]
@@ -76,6 +82,8 @@ def _show(command_context: CommandContext, models: list[Model]) -> None:
 
 
 def _credits(model: Model) -> str:
+    if not model.credits:
+        return "-"
     if model.credits_per is CreditsPer.OUTPUT:
         return str(model.credits)
     return f"{model.credits} per {_words(model.credits_per)}"
@@ -102,7 +110,9 @@ def _as_json(model: Model) -> dict[str, Any]:
         "credits": model.credits,
         "credits_per": model.credits_per.value,
         "prices": [{"unit": price.unit.value, "usd_micros": price.usd_micros} for price in model.prices],
-        "price_date": model.price_date.isoformat(),
+        "price_date": model.price_date.isoformat() if model.price_date else None,
+        "price_page": model.price_page or None,
+        "open_marks": dict(model.marks),
         "fallback": list(model.fallback),
     }
 

@@ -62,6 +62,16 @@ class Connected(Protocol):
         """The whole HTTP API of Replicate."""
 
 
+class EditedFile(Protocol):
+    """A small file that operators edit in place, such as ``BlobEditedFile``. No handler uses it, so it is no port."""
+
+    async def read(self, most_bytes: int) -> tuple[bytes, str] | None:
+        """The content and its version; None if it does not exist. Raises OSError if it is larger than allowed."""
+
+    async def write(self, content: bytes, etag: str | None) -> bool:
+        """Write over this version, or where there is none. Returns False, unchanged, if it is another one now."""
+
+
 class Operations(Protocol):
     """What commands use of the app. ``OperatorsApp`` has it; tests give their own."""
 
@@ -100,6 +110,9 @@ class Operations(Protocol):
     @property
     def replicate(self) -> Connected:
         """Replicate's client, with the operations that the port does not have."""
+
+    def edited_file(self, container: str, name: str) -> EditedFile:
+        """A data file in a blob, to edit it in place."""
 
     async def load_data_files(self) -> None:
         """Fetch the data files that are stored as blobs. Call it before ``deps`` is read."""
@@ -143,10 +156,23 @@ class CommandContext:
     program: str
     screen: Screen
 
-    def do(self, command: Command) -> None:
-        """Run a command to its end. Raises typer.Exit with the exit code."""
+    def do(self, command: Command, *, loads: bool = True) -> None:
+        """Run a command to its end. Raises typer.Exit with the exit code.
+
+        ``loads`` is false for a command that reads the data files itself, because they may not exist yet.
+        """
+        self._end(lambda: self._with_app(command, loads=loads))
+
+    def do_alone(self, command: Callable[[], Awaitable[int]]) -> None:
+        """The same for a command that needs neither settings nor the app."""
+        self._end(command)
+
+    def _end(self, run: Callable[[], Awaitable[int]]) -> None:
+        async def whole() -> int:
+            return await run()
+
         try:
-            code = asyncio.run(self._with_app(command))
+            code = asyncio.run(whole())
         except SettingsError as error:
             self.screen.complain(f"{error}\nAll settings: {self.program} settings")
             code = 2
@@ -155,11 +181,12 @@ class CommandContext:
             code = 1
         raise typer.Exit(code)
 
-    async def _with_app(self, command: Command) -> int:
+    async def _with_app(self, command: Command, *, loads: bool) -> int:
         operations = self.open_app(Settings.from_env(self.env))
         try:
             _connect(operations)
-            await operations.load_data_files()
+            if loads:
+                await operations.load_data_files()
             return await command(operations)
         finally:
             await operations.close()
@@ -194,14 +221,14 @@ def operator_name() -> str:
         return operator("unknown")
 
 
-def span_of(text: str) -> timedelta:
-    """The span of ``--since``, such as ``90m``, ``12h``, ``7d`` or ``4w``. Raises typer.BadParameter."""
+def span_of(text: str, option: str = "--since") -> timedelta:
+    """The span of an option, such as ``90m``, ``12h``, ``7d`` or ``4w``. Raises typer.BadParameter."""
     match = re.fullmatch(r"(\d{1,5})([mhdw])", text)
     if match is None:
-        raise typer.BadParameter("--since must be a number followed by m, h, d or w, such as 7d")
+        raise typer.BadParameter(f"{option} must be a number followed by m, h, d or w, such as 7d")
     span = timedelta(**{_SPANS[match[2]]: int(match[1])})
     if span > _LONGEST_SPAN:
-        raise typer.BadParameter(f"--since must be at most {_LONGEST_SPAN.days} days")
+        raise typer.BadParameter(f"{option} must be at most {_LONGEST_SPAN.days} days")
     return span
 
 

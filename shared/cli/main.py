@@ -14,6 +14,7 @@ from shared.cli.catalog import catalog
 from shared.cli.context import CommandContext, Operations, OperatorsApp
 from shared.cli.dead_letters import dead_letters
 from shared.cli.moderation import moderation
+from shared.cli.pausing import pause, paused, resume
 from shared.cli.printing import Screen
 from shared.cli.receipts import keys, receipt
 from shared.cli.submitting import submit
@@ -47,6 +48,9 @@ app.command("keys")(keys)
 app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
 account.command("command")(send_account_command)
 app.add_typer(account, name="account")
+app.command("pause")(pause)
+app.command("resume")(resume)
+app.command("paused")(paused)
 app.command("audit")(accounts.audit)
 app.command("correct")(accounts.correct)
 app.command("usage")(usage)

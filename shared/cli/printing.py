@@ -10,7 +10,8 @@ Rules of this file:
 import json
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any
 
@@ -79,12 +80,24 @@ class Screen:
 
     def confirm(self, question: str) -> None:
         """Return only after a yes. Raises typer.Abort otherwise, even if stdin is closed."""
-        # While asyncio runs, Ctrl-C only cancels the task, and a task that waits for the keyboard does not notice that.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
+        with _interruptible():
             typer.confirm(question, abort=True, err=True)
-        finally:
-            signal.signal(signal.SIGINT, before)
+
+    def ask(self, question: str, proposed: str = "") -> str:
+        """Return the answer, or what is proposed if the answer is empty. Raises typer.Abort if stdin is closed."""
+        with _interruptible():
+            answer = typer.prompt(plain(question), default=plain(proposed), show_default=bool(proposed), err=True)
+        return str(answer).strip()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a question. While asyncio runs it only cancels the task, and a task that waits does not notice."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -12,6 +12,7 @@ import typer
 from shared.cli.context import Operations, command_context_of
 from shared.config import data_files
 from shared.config.settings import BLOB, NAMES, Name, Settings, SettingsError
+from shared.triggers.health import is_well
 
 
 def settings(context: typer.Context) -> None:
@@ -77,6 +78,6 @@ def health(
             command_context.screen.json(dict(dependencies))
         else:
             command_context.screen.facts(dependencies.items())
-        return 0 if all(answer == "ok" for answer in dependencies.values()) else 1
+        return 0 if all(is_well(answer) for answer in dependencies.values()) else 1
 
     command_context.do(command)

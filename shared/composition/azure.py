@@ -1,10 +1,12 @@
 """The Azure services: the managed identity, the storage account, and Service Bus."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.composition.part import Part, Ping
+from shared.triggers.health import Note
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.azure_storage.blobs import (
         BlobDeadLetters,
+        BlobEditedFile,
         BlobInputFiles,
         BlobOutputs,
         BlobProofs,
@@ -20,7 +23,15 @@ if TYPE_CHECKING:
         BlobSdk,
         BlobUploads,
     )
-    from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore
+    from shared.adapters.azure_storage.tables import (
+        TableAppWindows,
+        TableCommands,
+        TableIndex,
+        TableMovedAccounts,
+        TableService,
+        TableStore,
+        TableSwitches,
+    )
     from shared.adapters.service_bus import ServiceBusMessenger
 
 
@@ -32,9 +43,16 @@ class AzurePart(Part):
         return {
             **super().pings(),
             "tables": lambda: self.store.load_account("health"),
+            "kill switches": self._say_what_is_paused,
             "blobs": lambda: self.dead_letters.list_dead_letters("health", 1),
             "service bus": lambda: self.messenger.ping(),  # noqa: PLW0108  # the messenger is made when it is asked, not here
         }
+
+    async def _say_what_is_paused(self) -> str:
+        """How much is paused. Whom it concerns is nobody's business who may ask for the app's health."""
+        switches = (await self.switches.read()).switches
+        running = sum(each.running(datetime.now(UTC)) is not None for each in switches)
+        return Note(f"{running} paused") if running else ""
 
     @cached_property
     def credential(self) -> "AsyncTokenCredential":
@@ -74,11 +92,32 @@ class AzurePart(Part):
         return TableCommands(self._tables, self.settings.state_table)
 
     @cached_property
+    def switches(self) -> "TableSwitches":
+        """The kill switches."""
+        from shared.adapters.azure_storage.tables import TableSwitches
+
+        return TableSwitches(self._tables, self.settings.state_table)
+
+    @cached_property
     def index(self) -> "TableIndex":
         """The open index."""
         from shared.adapters.azure_storage.tables import TableIndex
 
         return TableIndex(self._tables, self.settings.open_table)
+
+    @cached_property
+    def app_windows(self) -> "TableAppWindows":
+        """What the whole app uses."""
+        from shared.adapters.azure_storage.tables import TableAppWindows
+
+        return TableAppWindows(self._tables, self.settings.state_table)
+
+    @cached_property
+    def moved(self) -> "TableMovedAccounts":
+        """Which accounts moved on which day."""
+        from shared.adapters.azure_storage.tables import TableMovedAccounts
+
+        return TableMovedAccounts(self._tables, self.settings.moved_table)
 
     @cached_property
     def _blob_client(self) -> "BlobRestClient":
@@ -147,6 +186,12 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.blobs import BlobProofs
 
         return BlobProofs(self._blob_sdk, self.settings.proofs_container)
+
+    def edited_file(self, container: str, name: str) -> "BlobEditedFile":
+        """A data file that an operator edits in place."""
+        from shared.adapters.azure_storage.blobs import BlobEditedFile
+
+        return BlobEditedFile(self._blob_sdk, container, name)
 
     @cached_property
     def dead_letters(self) -> "BlobDeadLetters":

@@ -71,6 +71,7 @@ class Container(SafetyPart):
         return Dependencies(
             store=self.store,
             index=self.index,
+            moved=self.moved,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
             archives=SafeArchives(),
@@ -85,6 +86,8 @@ class Container(SafetyPart):
             signer=self.signer,
             names_key=self.names_key,
             commands=self.commands,
+            switches=self.switches,
+            app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,
@@ -142,6 +145,7 @@ def _limits(settings: Settings) -> Limits:
         approve_within_s=settings.approve_within_s,
         quarantine_days=settings.quarantine_days,
         hand_files_over=settings.hand_files_over,
+        longest_pause_s=settings.longest_pause_s,
     )
 
 

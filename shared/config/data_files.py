@@ -45,6 +45,20 @@ def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
         return parse_catalog(own, over=over, over_file=over_file)
 
 
+def check_catalog(over: str, over_file: str, plans_over: str = "", plans_file: str = "") -> "Catalog":
+    """The catalogue with this text laid over it, checked with the plans as the app does. Raises SettingsError.
+
+    The text is not in a file yet, so it is given here. ``plans_over`` is the content of PLANS_FILE.
+    """
+    from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
+    from shared.core.catalog.plans_file import parse_plans  # noqa: PLC0415  # rule 3
+
+    with _report_parse_errors():
+        read = parse_catalog(_own("catalog/catalog.toml"), over=over, over_file=over_file)
+        parse_plans(_own("catalog/plans.toml"), read, "plans.toml", plans_over, plans_file)
+    return read
+
+
 def plans(settings: Settings, catalog: "Catalog", texts: Texts | None = None) -> "Plans":
     """The plans for a catalogue: the app's own, with PLANS_FILE laid over them. Raises SettingsError.
 

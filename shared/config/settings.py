@@ -53,6 +53,7 @@ class Settings:
     table_url: str
     state_table: str
     open_table: str
+    moved_table: str
     outputs_container: str
     dead_letters_container: str
     key_vault_url: str
@@ -96,6 +97,7 @@ class Settings:
     give_up_after_s: int
     patience_s: int
     approve_within_s: int
+    longest_pause_s: int
     azure_client_id: str
     log_level: str
     telemetry: str
@@ -321,6 +323,8 @@ NAMES: tuple[Name, ...] = (
     _name("STORAGE_TABLE_URL", "", _url, _URL_SHAPE, "table_url"),
     _name("STATE_TABLE", "state", _table, "3 to 63 letters and digits, a letter first"),
     _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
+    # A row for each account that moved on a day: what the audit and the app's limits look at.
+    _name("MOVED_TABLE", "moved", _table, "3 to 63 letters and digits, a letter first"),
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
     _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),
@@ -371,6 +375,7 @@ NAMES: tuple[Name, ...] = (
     _seconds("GIVE_UP_AFTER_S", 21600, 60, 604800),
     _seconds("PATIENCE_S", 21600, 60, 604800),
     _seconds("APPROVE_WITHIN_S", 259200, 60, 604800),
+    _seconds("LONGEST_PAUSE_S", 604800, 60, 2592000),
     _name("AZURE_CLIENT_ID", "", _text, "the client id of the managed identity"),
     _name("LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
     _name("TELEMETRY", "logs", _one_of("logs", "opentelemetry"), "logs or opentelemetry"),

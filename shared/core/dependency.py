@@ -18,6 +18,7 @@ class Dependency(StrEnum):
     PROVIDER = "provider"  # any provider but Replicate
     IMAGES = "images"  # the process that decodes images
     INPUTS = "inputs"  # the addresses that users name
+    SWITCHES = "kill switches"  # what an operator has paused
     PLANS = "plans"  # the plans file, if it lacks the plan of an account
 
     @property

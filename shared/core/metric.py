@@ -39,6 +39,7 @@ class Metric(StrEnum):
         return metric
 
     ACCOUNT_COMMANDS = "darkroom.account_commands", _COUNT, _ROUTINE, "kind", "outcome"
+    APP_LIMITS_CLOSED = "darkroom.app_limits_closed", _COUNT, _NOTABLE, "limit"
     ATTEMPTS_LOST = "darkroom.attempts_lost", _COUNT, _NOTABLE
     AUDIT_DIFFERENCES = "darkroom.audit_differences", _COUNT, _NOTABLE, "account_id", "what"
     AUDITS_UNFINISHED = "darkroom.audits_unfinished", _COUNT, _NOTABLE

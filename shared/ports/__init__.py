@@ -17,15 +17,26 @@ Rules of this file:
 from shared.ports.archives import Archive, Archives
 from shared.ports.commands import CommandRecord, Commands
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
-from shared.ports.errors import ArchiveUnfit, Conflict, CutShort, OutputUnfit, PictureUnfit, Unavailable, UnreadableRow
+from shared.ports.errors import (
+    ArchiveUnfit,
+    Conflict,
+    CutShort,
+    OutputUnfit,
+    Paused,
+    PictureUnfit,
+    Unavailable,
+    UnreadableRow,
+)
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
+from shared.ports.moved import MovedAccounts, NotedToday
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
 from shared.ports.reading import DeadLetter, FillUploads, ReadDeadLetters, ReadOutputs, Records
 from shared.ports.safety import Screener
 from shared.ports.state import Loaded, OpenIndex, OpenRow, Store
+from shared.ports.switches import RecentSwitches, SwitchBoard
 from shared.ports.telemetry import Telemetry
 from shared.ports.turns import PlaceRow, Waiting, WaitingList
 
@@ -50,10 +61,13 @@ __all__ = [
     "Limits",
     "Loaded",
     "Messenger",
+    "MovedAccounts",
+    "NotedToday",
     "OpenIndex",
     "OpenRow",
     "OutputUnfit",
     "Outputs",
+    "Paused",
     "Picture",
     "PictureUnfit",
     "PlaceRow",
@@ -63,11 +77,13 @@ __all__ = [
     "Quarantine",
     "ReadDeadLetters",
     "ReadOutputs",
+    "RecentSwitches",
     "Records",
     "Screener",
     "Sendable",
     "Signer",
     "Store",
+    "SwitchBoard",
     "Telemetry",
     "Unavailable",
     "UnreadableRow",

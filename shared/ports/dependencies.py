@@ -10,15 +10,18 @@ from shared.core.lifecycle.attempt import Timing
 from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
+from shared.ports.app_windows import AppUse, AppWindows
 from shared.ports.archives import Archives
 from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
+from shared.ports.moved import MovedAccounts, NotedToday
 from shared.ports.pictures import Images
 from shared.ports.proofs import Proofs, Signer
 from shared.ports.provider import Provider
 from shared.ports.safety import Screener
 from shared.ports.state import OpenIndex, Store
+from shared.ports.switches import RecentSwitches, SwitchBoard
 from shared.ports.telemetry import Telemetry
 
 
@@ -43,6 +46,8 @@ class Limits:
     hand_files_over: bool = False
     #: How long refused outputs are kept for an appeal; 0 means not at all.
     quarantine_days: int = 0
+    #: The longest that a pause lasts after its command, if it is not renewed.
+    longest_pause_s: int = 7 * 24 * 3600
 
 
 #: Outputs that one worker holds at a time, so that its memory is bounded. With 1,000 outputs of 1.5 MB at once it
@@ -57,6 +62,7 @@ class Dependencies:
 
     store: Store
     index: OpenIndex
+    moved: MovedAccounts
     #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images
@@ -73,6 +79,8 @@ class Dependencies:
     #: Returns the key of the keyed digests in ledgers, from memory after the first call. Raises Unavailable without it.
     names_key: Callable[[], Awaitable[bytes]]
     commands: Commands
+    switches: SwitchBoard
+    app_windows: AppWindows
     messenger: Messenger
     telemetry: Telemetry
     catalog: Catalog
@@ -89,5 +97,11 @@ class Dependencies:
     sleep: Callable[[float], Awaitable[None]]
     #: True if deliveries of this message were lost so often that one of its pictures may have ended workers.
     wary: bool = False
+    #: What this instance has written to ``moved`` today.
+    noted_today: NotedToday = field(default_factory=NotedToday)
+    #: What this instance knows of the use of the whole app. Nothing without a limit of the app.
+    app_use: AppUse = field(default_factory=AppUse)
+    #: The kill switches as this instance read them last.
+    recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
     #: Acquire before fetching an output; release after storing it.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))

@@ -14,6 +14,14 @@ class Unavailable(Exception):  # noqa: N818  # it names a state of the dependenc
         self.retry_after_s = retry_after_s
 
 
+class Paused(Unavailable):
+    """A kill switch stops what has not opened. ``waits`` is for its user, ``why`` for operators."""
+
+    def __init__(self, waits: Refusal, why: str, retry_after_s: float) -> None:
+        super().__init__(Dependency.SWITCHES, why, retry_after_s)
+        self.waits = waits
+
+
 class Conflict(Exception):  # noqa: N818  # as above
     """Somebody else saved the generation or the account since it was loaded."""
 

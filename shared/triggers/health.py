@@ -26,6 +26,20 @@ HEALTH_FRESH_S = 30
 
 Ping = Callable[[], Awaitable[Any]]
 
+#: The state of a dependency that answers. A note may follow: what an operator has set is no failure.
+OK = "ok"
+
+
+class Note(str):
+    """What a ping answers if all is well and there is something to say all the same. Anybody may read it."""
+
+    __slots__ = ()
+
+
+def is_well(state: str) -> bool:
+    """Whether a state says that the dependency answers."""
+    return state == OK or state.startswith(f"{OK}, ")
+
 
 class Health:
     """The last answers of the dependencies. ``pings`` returns the calls that ask them; it is called for each check."""
@@ -36,7 +50,7 @@ class Health:
         self._running: asyncio.Task[Mapping[str, str]] | None = None
 
     async def check(self) -> Mapping[str, str]:
-        """The state of each dependency: "ok", or in a few words what is wrong."""
+        """The state of each dependency: "ok", perhaps with a note, or in a few words what is wrong."""
         if self._last is not None and time.monotonic() <= self._last[0] + HEALTH_FRESH_S:
             return self._last[1]
         if self._running is None:
@@ -57,7 +71,7 @@ class Health:
 async def _ask(ping: Ping) -> str:
     try:
         async with asyncio.timeout(HEALTH_S):
-            await ping()
+            answer = await ping()
     except Unavailable as trouble:
         return trouble.why
     except TimeoutError:
@@ -67,7 +81,7 @@ async def _ask(ping: Ping) -> str:
         return names_only(error)
     except Exception as error:  # noqa: BLE001  # rule 1: a dependency that cannot be built or called hides no other
         return type(error).__name__
-    return "ok"
+    return f"{OK}, {answer}" if isinstance(answer, Note) else OK
 
 
 def names_only(error: SettingsError) -> str:

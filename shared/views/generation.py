@@ -17,6 +17,7 @@ from shared.core.lifecycle.approval import Decision
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.steps import Entry
+from shared.core.money.limits import warned, warning
 from shared.core.money.usage import usd
 from shared.core.reasons import counted
 from shared.core.requests.fields import FIELDS, WRITTEN
@@ -43,6 +44,7 @@ def _not_opened() -> dict[str, Any]:
         "attempts": 0,
         "posts": 0,
         "approval": None,
+        "limit_warnings": [],
         "request": None,
         "inputs": {},
         "seed": None,
@@ -108,6 +110,7 @@ class GenerationView:
             "chain": list(generation.chain),
             "attempts": attempt.number,
             "posts": attempt.posts,
+            "limit_warnings": [warned(each) for each in generation.notices],
             "inputs": _input_facts(attempt),
             "seed": attempt.seed,
             "prediction_id": attempt.prediction_id,
@@ -147,6 +150,8 @@ class GenerationView:
             yield "history", _entry(entry)
 
     def _result_lines(self, generation: Generation) -> Iterator[tuple[str, str]]:
+        for notice in generation.notices:
+            yield "warning", warning(notice)
         yield "cost", f"{usd(generation.cost_usd_micros)} USD, estimated" if generation.cost_usd_micros else ""
         yield "provider error", generation.provider_error
         yield "metrics", ", ".join(_metric(name, value) for name, value in _without_words(generation.metrics).items())

@@ -15,6 +15,8 @@ wariness.py        protection from messages that may have killed earlier workers
 checking.py        the timer's checks: unknown outcomes of creates, overdue predictions, stale index rows
 finishing.py       publishes the end, deletes what was not paid for, removes the index row
 dead_letters.py    archives dead letters and unreadable messages, and ends the generations they name
+pausing.py         what the kill switches stop, and for how long
+switching.py       the commands pause and resume
 deferring.py       back-off, and the scheduled copies of messages
 open_index.py      writes the index row that must exist before its generation does
 saving.py          the only code that saves a generation

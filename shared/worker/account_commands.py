@@ -7,9 +7,7 @@ Rules of this file:
    delivery, and changes nothing twice.
 3. Moves of credits are made in the order in which they arrive. A setting belongs to the command that was issued last:
    the account keeps its stamp (core/money/account.py).
-4. A command that does not work yet is refused with a sentence, and is not recorded: once it works, the same message
-   does.
-5. If a dependency is unavailable, a copy is scheduled with back-off, without an end: nothing else knows of the command.
+4. If a dependency is unavailable, a copy is scheduled with back-off, without an end: nothing else knows of the command.
 """
 
 import hashlib
@@ -29,7 +27,7 @@ from shared.core.events.command_event import (
 )
 from shared.core.metric import Metric
 from shared.ports import Dependencies, Envelope, Messenger, Unavailable
-from shared.worker.applying import apply, not_offered
+from shared.worker.applying import apply
 from shared.worker.dead_letters import archive
 from shared.worker.deferring import deferred_until
 
@@ -91,11 +89,6 @@ async def defer_command(
 async def _process(deps: Dependencies, command: AccountCommand, envelope: Envelope) -> None:
     came_at = envelope.since or envelope.enqueued_at or deps.now()
     again = came_at.isoformat()
-    missing = not_offered(command)
-    if missing:
-        answer = refused(CommandReason.NOT_OFFERED, missing)
-        await _publish(deps, command, answer, deps.now(), again, command.digest[:16])
-        return
     record = await deps.commands.claim(command, deps.now())
     if record.digest != command.digest:
         text = f"The id {command.command_id} was used before for another command. Nothing was changed: use another id."

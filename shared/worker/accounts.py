@@ -6,7 +6,7 @@ Rules of this file:
 3. Whoever gives a command is named in its entry, with a reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,12 +19,13 @@ from shared.core.money.account import Account, User
 from shared.core.money.allowance import Allowance, Becomes
 from shared.core.money.buckets import DEFAULT_PRIORITY
 from shared.core.money.credits import Sums
-from shared.core.money.entries import BY_SYSTEM, Move
+from shared.core.money.entries import BY_SYSTEM, LedgerEntry, Move
 from shared.core.money.limits import Limit, Scope
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
+from shared.worker.noting import note_move
 from shared.worker.saving import CONFLICT_TRIES, payer_of
 
 
@@ -137,7 +138,9 @@ async def _refund_once(deps: Dependencies, loaded: Loaded, amount: int, command:
     posting = replace(payer.posting(deps.now()), by=command.by, why=command.why)
     transition = refunded(generation, payer.account, amount, command.command_id, posting)
     recorded = transition.recorded(generation, deps.now())
-    return await deps.store.commit(loaded, recorded.sealed(payer.account.head, await deps.names_key()))
+    sealed_transition = recorded.sealed(payer.account.head, await deps.names_key())
+    await note_move(deps, payer.account.account_id)
+    return await deps.store.commit(loaded, sealed_transition)
 
 
 def _account(loaded: Loaded) -> Account:
@@ -251,7 +254,7 @@ async def _post_once(  # noqa: PLR0913  # each is a fact of the command
             if found is not None and asked and await _is_posted(deps, account_id, move, command.command_id, asked):
                 return found
             raise
-        after, entries = sealed(moved.account, moved.entries, account.head, await deps.names_key())
+        after, entries = await _ready(deps, account, moved)
         try:
             await deps.store.post(after, etag, entries, moved.user, user_etag)
         except Conflict:
@@ -262,6 +265,13 @@ async def _post_once(  # noqa: PLR0913  # each is a fact of the command
         else:
             return after
     raise _too_many()
+
+
+async def _ready(deps: Dependencies, account: Account, moved: Moved) -> tuple[Account, Sequence[LedgerEntry]]:
+    """The account and the entries as they are saved, once it is noted that the account moves today."""
+    after, entries = sealed(moved.account, moved.entries, account.head, await deps.names_key())
+    await note_move(deps, account.account_id)
+    return after, entries
 
 
 async def _load_user(deps: Dependencies, account_id: str, user_id: str) -> tuple[User | None, str]:

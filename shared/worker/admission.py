@@ -8,13 +8,15 @@ Rules of this file:
 4. The index row is written before the hold is saved. If the worker crashes in between, the timer finds the row.
 5. A request of an account whose plan is in the plans no more waits, as for a dependency that is down. Another plan in
    its place could be too much or too little, and a refusal would lose a request over the operator's mistake.
-6. A limit that asks for an approval refuses nothing: the request is screened, and then waits with its records and its
+6. The app's limits are checked with the account's, by what all instances use together (app_limits.py).
+7. A limit that asks for an approval refuses nothing: the request is screened, and then waits with its records and its
    copied input. When it is approved, everything is checked again, but it is screened again only if the policy or the
    account's plan has changed.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from shared.core.catalog.catalog import Quote, quote
 from shared.core.dependency import Dependency
@@ -33,6 +35,9 @@ from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
 
+if TYPE_CHECKING:
+    from shared.worker.app_limits import Gate
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
@@ -47,6 +52,29 @@ def admit(deps: Dependencies, message: GenerationRequest, payer: Payer | None) -
     """Phase 1: quote the request, and check whether the account can hold the credits now."""
     quoted = quote(deps.catalog, message, _plan(deps, payer))
     return Admission(message, opening.refusal_of(message, payer, quoted, deps.now()) or quoted)
+
+
+async def admit_to_app(deps: Dependencies, admitted: Admission, payer: Payer | None) -> Admission:
+    """Check what was admitted against the app's limits too, if it has any."""
+    gate, quoted = await _gate(deps, admitted), admitted.quoted
+    if gate is None or isinstance(quoted, Refusal):
+        return admitted
+    refusal = opening.refusal_of(admitted.message, gate.payer(payer), quoted, deps.now())
+    if refusal:
+        gate.count_closed(quoted.cost)
+    return replace(admitted, quoted=refusal or quoted)
+
+
+async def _gate(deps: Dependencies, admission: Admission) -> "Gate | None":
+    """The app's limits for a request that may open. None if the app has none."""
+    if isinstance(admission.quoted, Refusal):
+        return None
+    found = await deps.recent_switches.limits(deps.switches, deps.now())
+    if not found.limits:
+        return None
+    from shared.worker.app_limits import gate_for  # noqa: PLC0415  # only an app with limits of its own needs it
+
+    return await gate_for(deps, found.limits, admission.message.key)
 
 
 async def screen(deps: Dependencies, admitted: Admission, before: Received | None = None) -> Admission:
@@ -71,36 +99,59 @@ async def reserve(
 
     Nothing is saved if it was opened or closed meanwhile, or waits for the same approval already.
     """
-    message, quoted, seed, now = screened.message, screened.quoted, deps.new_seed(), deps.now()
+    gate, message, quoted = await _gate(deps, screened), screened.message, screened.quoted
     waits = isinstance(loaded.generation, Received | None) and _exceeded(
-        screened, payer_of(deps, loaded), loaded.generation, quoted, now
+        screened, _payer(deps, loaded, gate), loaded.generation, quoted, deps.now()
     )
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
     await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
+    seed = deps.new_seed()
 
     def decide(current: Loaded) -> Transition[AnyGeneration] | None:
-        before = current.generation
-        if isinstance(before, Generation | Closed) or clashes(before, message.digest):
-            return None
-        payer = payer_of(deps, current)
-        quote_now = _quote_for(deps, screened, payer)
-        exceeded = _exceeded(screened, payer, before, quote_now, deps.now())
-        if exceeded and isinstance(quote_now, Quote):
-            waiting = _asked(deps, message, before, exceeded, quote_now)
-            return with_records(waiting, screened.records) if waiting else None
-        opened = opening.opened(
-            message,
-            payer,
-            deps.catalog,
-            quote_now,
-            seed=seed,
-            now=deps.now(),
-            before=before,
-            trace_parent=deps.telemetry.trace_parent(),
-        )
-        return with_records(opened, screened.records)
+        return _decided(deps, screened, current, gate, seed)
 
-    return await save(deps, message.key, decide, loaded)
+    if gate is None or isinstance(quoted, Refusal):
+        return await save(deps, message.key, decide, loaded)
+    try:
+        saved = await save(deps, message.key, decide, loaded)
+    finally:
+        gate.take_back()
+    if isinstance(saved, Changed):
+        await gate.follow_up(saved.generation, quoted.cost)
+    return saved
+
+
+def _decided(
+    deps: Dependencies, screened: Admission, current: Loaded, gate: "Gate | None", seed: int
+) -> Transition[AnyGeneration] | None:
+    """The opening, the refusal or the wait, as the account is now."""
+    message, before = screened.message, current.generation
+    if isinstance(before, Generation | Closed) or clashes(before, message.digest):
+        return None
+    payer = _payer(deps, current, gate)
+    quoted = _quote_for(deps, screened, payer)
+    exceeded = _exceeded(screened, payer, before, quoted, deps.now())
+    if exceeded and isinstance(quoted, Quote):
+        waiting = _asked(deps, message, before, exceeded, quoted)
+        return with_records(waiting, screened.records) if waiting else None
+    opened = opening.opened(
+        message,
+        payer,
+        deps.catalog,
+        quoted,
+        seed=seed,
+        now=deps.now(),
+        before=before,
+        trace_parent=deps.telemetry.trace_parent(),
+    )
+    if gate and isinstance(opened.generation, Generation) and isinstance(quoted, Quote):
+        gate.reserve(quoted.cost)
+    return with_records(opened, screened.records)
+
+
+def _payer(deps: Dependencies, loaded: Loaded, gate: "Gate | None") -> Payer | None:
+    payer = payer_of(deps, loaded)
+    return gate.payer(payer) if gate else payer
 
 
 def _exceeded(

@@ -30,25 +30,13 @@ from shared.core.keys import Key
 from shared.core.money.allowance import Becomes
 from shared.core.money.buckets import DEFAULT_PRIORITY
 from shared.core.money.entries import LedgerEntry, Move, operator
-from shared.core.money.limits import Effect, Limit, Scope, Unit
+from shared.core.money.limits import Scope
 from shared.core.money.settings import Settings
-from shared.core.money.windows import Span
 from shared.core.reasons import counted
 from shared.ports import Dependencies
 from shared.worker import accounts, approving
-
-_NOT_YET = "is not offered yet"
-
-
-def not_offered(command: AccountCommand) -> str:
-    """Why a command cannot be applied by this version; empty if it can."""
-    match command.act:
-        case SetLimit(scope="app") | RemoveLimit(scope="app"):
-            return f"In the command {command.act.kind}, the scope app {_NOT_YET}. Nothing was changed."
-        case Pause() | Resume():
-            return f"The command {command.act.kind} {_NOT_YET}. Nothing was changed."
-        case _:
-            return ""
+from shared.worker.app_settings import limit_of, set_app_limit
+from shared.worker.switching import switch
 
 
 async def apply(deps: Dependencies, command: AccountCommand, came_at: datetime) -> CommandAnswer:
@@ -60,6 +48,10 @@ async def apply(deps: Dependencies, command: AccountCommand, came_at: datetime) 
         )
     if isinstance(act, Revoke) and (await deps.store.load_account(command.account_id))[0] is None:
         return refused(CommandReason.NO_ACCOUNT, f"There is no account {command.account_id}.")
+    if isinstance(act, Pause | Resume):
+        return await switch(deps, command, came_at)
+    if isinstance(act, SetLimit | RemoveLimit) and act.scope == Scope.APP:
+        return await set_app_limit(deps, command, came_at)
     try:
         if isinstance(act, Approve | Deny):
             await _decide(deps, command, act)
@@ -100,7 +92,8 @@ async def _give(deps: Dependencies, command: AccountCommand, came_at: datetime) 
             becomes = Becomes(allowance or Becomes.KEPT)
             await accounts.set_plan(deps, account_id, plan, given, becomes=becomes)
         case SetLimit() as act:
-            await accounts.set_limit(deps, account_id, _limit(act), given, user_id=act.user_id or "")
+            limit = limit_of(act, _scope(act.scope, act.user_id))
+            await accounts.set_limit(deps, account_id, limit, given, user_id=act.user_id or "")
         case RemoveLimit(limit_id=limit_id, scope=scope, user_id=user_id):
             of = _scope(scope, user_id)
             await accounts.remove_limit(deps, account_id, limit_id, given, scope=of, user_id=user_id or "")
@@ -109,7 +102,7 @@ async def _give(deps: Dependencies, command: AccountCommand, came_at: datetime) 
         case Reactivate():
             await accounts.reactivate(deps, account_id, given)
         case Approve() | Deny() | Pause() | Resume():
-            raise ValueError(not_offered(command))
+            raise TypeError(f"{command.act.kind} is no move and no setting of an account")
         case _:
             assert_never(command.act)
 
@@ -140,18 +133,6 @@ async def _move(deps: Dependencies, account_id: str, act: Grant | Revoke | Refun
         priority=DEFAULT_PRIORITY if act.priority is None else act.priority,
         by=given.by,
         why=given.why,
-    )
-
-
-def _limit(act: SetLimit) -> Limit:
-    in_usd = act.credits is None
-    return Limit(
-        limit_id=act.limit_id,
-        window=Span(act.window),
-        amount=(act.usd_micros if in_usd else act.credits) or 0,
-        unit=Unit.USD if in_usd else Unit.CREDITS,
-        effect=Effect(act.effect or Effect.BLOCK),
-        scope=_scope(act.scope, act.user_id),
     )
 
 

@@ -16,6 +16,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import approving
 from shared.core.lifecycle.approval import Decision, may_decide
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Transition
+from shared.core.money.limits import Scope
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
 from shared.ports import Dependencies, Envelope, Loaded
@@ -36,7 +37,8 @@ async def ask(deps: Dependencies, waits: Received, loaded: Loaded) -> None:
     """Publish that an approval is needed, then let the row wait for its end. Safe to repeat."""
     if waits.approval is None:
         return
-    approvers = loaded.account.approvers if loaded.account else ()
+    of_app = waits.approval.scope is Scope.APP
+    approvers = loaded.account.approvers if loaded.account and not of_app else ()
     await deps.messenger.publish(
         ApprovalEvent(
             key=waits.key,
@@ -75,8 +77,8 @@ async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | 
         found = current.generation
         if _is_decided_by(found, command.command_id, answer):
             return None
-        if not may_decide(current.account, command.by):
-            raise ValueError(f"{command.by!r} is no operator and no approver of this account")
+        if not may_decide(current.account, found.approval if found else None, command.by):
+            raise ValueError(f"{command.by!r} is no operator and no approver of this account's limits")
         return _decided(deps, found, command, answer)
 
     loaded = await deps.store.load(key)

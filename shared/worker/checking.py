@@ -29,12 +29,17 @@ from shared.worker import observing
 from shared.worker.creates import retry
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
+from shared.worker.pausing import paused_for, request_paused_for
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
+from shared.worker.warnings import publish_warnings
 
 #: For how many rows one tick of the timer sends checks. The next tick takes the rest.
 TICK_ROWS = 1000
+
+#: How often the timer looks whether the app has limits, and whether its use is to be rebuilt.
+LOOK_EVERY = timedelta(minutes=4, seconds=30)
 
 #: Allowed skew between our clock and Replicate's: a search of the list starts this long before the create.
 _SKEW_S = 300
@@ -58,7 +63,20 @@ async def reconcile(deps: Dependencies) -> int:
         slack_s = min((row.expires_at - now).total_seconds() for row in rows)
         deps.telemetry.count(Metric.SLACK_S, slack_s)
     deps.telemetry.count(Metric.OVERDUE, len(rows))
+    await _rebuild_app_use(deps)
     return len(rows)
+
+
+async def _rebuild_app_use(deps: Dependencies) -> None:
+    """Rebuild what the app uses, if it has limits of its own. The next tick does what this one could not."""
+    if deps.app_use.looked_at is not None and deps.now() - deps.app_use.looked_at < LOOK_EVERY:
+        return
+    deps.app_use.looked_at = deps.now()
+    limits = await deps.recent_switches.limits(deps.switches, deps.now())
+    if limits.limits:
+        from shared.worker.app_rebuild import rebuild_if_due  # noqa: PLC0415  # only an app with limits of its own
+
+        await rebuild_if_due(deps, limits.limits)
 
 
 async def check(deps: Dependencies, message: Check) -> None:
@@ -75,6 +93,7 @@ async def check(deps: Dependencies, message: Check) -> None:
     if generation is None:
         await _remove_stale_row(deps, row)
         return
+    await publish_warnings(deps, generation)
     if isinstance(generation, Closed) or (isinstance(generation, Generation) and generation.state.ended):
         await end(deps, generation)
         return
@@ -110,7 +129,8 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
         await _check_approval(deps, found, loaded)
         return
     waited_s = (deps.now() - found.opened_at).total_seconds()
-    if waited_s <= deps.limits.patience_s:
+    paused = await request_paused_for(deps, found.request, loaded, found.opened_at)
+    if waited_s <= deps.limits.patience_s + paused.total_seconds():
         # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
         tries = int(max(waited_s, 1)).bit_length()
         message_id = found.key.named("again", f"{row.due_at.timestamp():.0f}")
@@ -140,8 +160,10 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded) -
 
 
 async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:
+    paused = await paused_for(deps, generation, deps.now())
+
     def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
-        return transitions.given_up(found, payer, deps.timing, deps.now())
+        return transitions.given_up(found, payer, deps.timing, deps.now(), paused)
 
     saved = await advance(deps, generation.key, step, loaded)
     if isinstance(saved, Changed):

@@ -5,6 +5,8 @@ Rules of this file:
    SUBMITTING does not know the outcome, and leaves it to the webhook or the timer.
 2. A create that surely did not happen is retried later. A create that was refused for good ends the generation, or
    goes to the next model. An unknown outcome is resolved by checking.py, never by a second POST.
+3. The kill switches are read last before each POST, for what comes before it may take minutes. What they stop was
+   surely not created: it keeps its hold, and waits.
 """
 
 from dataclasses import replace
@@ -16,14 +18,26 @@ from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
-from shared.core.provider.prediction import Created, CreateOutcome, CreateRefused, NotCreated, OutcomeUnknown
+from shared.core.provider.prediction import (
+    Created,
+    CreateOutcome,
+    CreateRefused,
+    DeferReason,
+    NotCreated,
+    OutcomeUnknown,
+)
 from shared.core.reasons import Refusal
-from shared.ports import Dependencies, Loaded
+from shared.core.switches import Switch
+from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker import observing
 from shared.worker.deferring import schedule_retry
 from shared.worker.finishing import end
+from shared.worker.pausing import look_after_s, said_of, stop_of, waits_of
 from shared.worker.saving import Changed, advance
 from shared.worker.screening import with_input_urls
+
+#: A create is tried again this long after the kill switches could not be read.
+SWITCHES_AGAIN_S = 5
 
 
 async def retry(deps: Dependencies, waiting: Generation, loaded: Loaded) -> None:
@@ -35,6 +49,10 @@ async def retry(deps: Dependencies, waiting: Generation, loaded: Loaded) -> None
     if transitions.retried(waiting, deps.now()) is None:
         return
     attempt = waiting.attempt
+    stops = await stop_of(deps, waiting)
+    if stops is not None:
+        await _pause(deps, loaded, waiting.key, attempt, stops)
+        return
     resolved = await with_input_urls(deps, attempt)
 
     def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
@@ -58,6 +76,15 @@ async def submit(
     attempt = generation.attempt
     resolved = resolved or await with_input_urls(deps, attempt)
     if isinstance(resolved, Attempt):
+        try:
+            stops = await stop_of(deps, generation)
+        except Unavailable as trouble:
+            unread = NotCreated(DeferReason.SWITCHES_UNAVAILABLE, trouble.retry_after_s or SWITCHES_AGAIN_S)
+            await _defer_create(deps, loaded, generation.key, attempt, unread)
+            return
+        if stops is not None:
+            await _pause(deps, loaded, generation.key, attempt, stops)
+            return
         ready = replace(attempt, inputs=resolved.inputs)
         with deps.telemetry.span("create prediction", generation.key):
             outcome = await deps.providers[attempt.provider].create(generation.key, ready)
@@ -79,6 +106,19 @@ async def _record_outcome(
         case OutcomeUnknown(why):
             deps.telemetry.step("outcome_unknown", key, why=why)
             deps.telemetry.count(Metric.CREATES_UNKNOWN)
+
+
+async def _pause(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, stops: Switch) -> None:
+    """A kill switch stops the create: save the wait, then schedule a copy of the request."""
+    retry_at = deps.now() + timedelta(seconds=look_after_s(deps, stops))
+    waits, said = waits_of(stops), said_of(stops)
+
+    def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        return transitions.paused(found, payer, attempt, waits, said, retry_at=retry_at, now=deps.now())
+
+    saved = await advance(deps, key, step, loaded)
+    if isinstance(saved, Changed):
+        await (end if saved.generation.state.ended else schedule_retry)(deps, saved.generation)
 
 
 async def _defer_create(deps: Dependencies, loaded: Loaded, key: Key, attempt: Attempt, outcome: NotCreated) -> None:

@@ -21,6 +21,7 @@ from shared.worker.clashes import clashes, refuse_clash
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
 from shared.worker.saving import Changed, payer_of, save
+from shared.worker.warnings import publish_warnings
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -66,7 +67,9 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
     found = loaded.generation
     if found is None:
         await open_row(deps, key, 0)
-    elif not await _ends(deps, found, message, carried):
+    else:
+        await publish_warnings(deps, found)
+    if found is not None and not await _ends(deps, found, message, carried):
         return
 
     def decide(current: Loaded) -> Transition[Generation | Closed] | None:

@@ -12,8 +12,10 @@ Rules of this file:
 from datetime import datetime, timedelta
 
 from shared.core.lifecycle.generation import Generation
+from shared.core.reasons import Reason
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Dependencies, Envelope, Messenger, Sendable, Unavailable
+from shared.worker.pausing import paused_for
 
 #: The copy is scheduled this long after ``retry_at``, in case the broker's clock is ahead of ours.
 _CLOCK_ALLOWANCE_S = 1
@@ -30,7 +32,7 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
         raise ValueError(f"generation {generation.key} is not waiting for a retry")
     key, allowance = generation.key, timedelta(seconds=_CLOCK_ALLOWANCE_S)
     wait = max(timedelta(), attempt.retry_at - deps.now())
-    given_up_at = generation.opened_at + timedelta(seconds=deps.timing.give_up_after_s)
+    given_up_at = await _given_up_at(deps, generation, attempt.retry_at)
     if wait and attempt.retry_at >= given_up_at:
         await deps.index.move(key, given_up_at + timedelta(seconds=deps.timing.check_after_s))
         await deps.messenger.send(Check(key), Envelope(key.named("give-up")), at=given_up_at + allowance)
@@ -38,11 +40,25 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
     # After a long wait a copy may be late behind a backlog: the check is due only after half the wait has passed again.
     await deps.index.move(key, max(generation.due_at(deps.timing), attempt.retry_at + wait / 2))
     envelope = Envelope(
-        key.named("try", attempt.number, attempt.posts),
+        key.named("try", attempt.number, attempt.posts, *_look(generation)),
         since=generation.opened_at,
         digest=generation.request.digest,
     )
     await deps.messenger.send(generation.request, envelope, at=attempt.retry_at + allowance if wait else None)
+
+
+async def _given_up_at(deps: Dependencies, generation: Generation, retry_at: datetime) -> datetime:
+    """When a generation is given up, with its pauses until ``retry_at`` if they make a difference."""
+    given_up_at = generation.opened_at + timedelta(seconds=deps.timing.give_up_after_s)
+    if retry_at < given_up_at:
+        return given_up_at
+    return given_up_at + await paused_for(deps, generation, retry_at)
+
+
+def _look(generation: Generation) -> tuple[str, ...]:
+    """What is paused looks again more than once for one POST, and no copy must be dropped as a duplicate."""
+    retry_at = generation.attempt.retry_at
+    return (f"{retry_at:%Y%m%dT%H%M%S.%f}",) if retry_at and generation.reason is Reason.PAUSED else ()
 
 
 async def defer(

@@ -89,6 +89,7 @@ def _with_attempt(event: GenerationEvent, generation: Generation) -> GenerationE
         size=sizes.view(generation.request, attempt.inputs, generation.outputs),
         chosen_by=generation.chosen_by,
         passed_over=generation.passed_over,
+        limit_warnings=generation.notices,
         modality=attempt.modality,
         seed=attempt.seed,
         media_seconds=attempt.seconds,

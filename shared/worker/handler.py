@@ -20,9 +20,10 @@ from shared.core.dependency import Dependency
 from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
-from shared.ports import Dependencies, Envelope, Unavailable
+from shared.ports import Dependencies, Envelope, Paused, Unavailable
 from shared.worker import checking, observing, requests
 from shared.worker.deferring import defer, deferred_until, sent_digest
+from shared.worker.pausing import request_paused_for
 from shared.worker.wariness import with_wariness
 
 #: How often news of a prediction is deferred before it is left to the timer.
@@ -82,7 +83,7 @@ async def _defer(
         if envelope.deferrals >= EVENT_TRIES or _is_left_to_timer(deps, message, trouble):
             return
     elif isinstance(message, GenerationRequest):
-        if (now - since).total_seconds() > deps.limits.patience_s:
+        if await _is_out_of_patience(deps, message, trouble, since):
             await requests.reject(deps, message.key, message, _refusal(trouble), sent_digest(message, envelope))
             return
         if trouble.dependency is not Dependency.TABLES:
@@ -95,8 +96,23 @@ async def _save_received(
     deps: Dependencies, message: GenerationRequest, trouble: Unavailable, comes_at: datetime
 ) -> None:
     """Save the request as RECEIVED. If that fails, the scheduled copy alone carries it."""
+    paused = trouble.why if isinstance(trouble, Paused) else ""
     with suppress(Unavailable):
-        await requests.receive(deps, message, _refusal(trouble), comes_at)
+        await requests.receive(deps, message, _refusal(trouble), comes_at, paused)
+
+
+async def _is_out_of_patience(
+    deps: Dependencies, message: GenerationRequest, trouble: Unavailable, since: datetime
+) -> bool:
+    """Whether a request has waited for too long, without its pauses. One that is paused never has."""
+    waited_s = (deps.now() - since).total_seconds()
+    if isinstance(trouble, Paused) or waited_s <= deps.limits.patience_s:
+        return False
+    try:
+        paused = await request_paused_for(deps, message, await deps.store.load(message.key), since)
+    except Unavailable:
+        return trouble.dependency is not Dependency.TABLES  # it cannot be ended now either
+    return waited_s > deps.limits.patience_s + paused.total_seconds()
 
 
 def _is_left_to_timer(deps: Dependencies, message: PredictionEvent | Check, trouble: Unavailable) -> bool:
@@ -110,5 +126,7 @@ def _is_left_to_timer(deps: Dependencies, message: PredictionEvent | Check, trou
 
 
 def _refusal(trouble: Unavailable) -> Refusal:
+    if isinstance(trouble, Paused):
+        return trouble.waits
     reasons = {Dependency.CONTENT_SAFETY: Reason.SAFETY_UNAVAILABLE, Dependency.PLANS: Reason.PLAN_UNAVAILABLE}
     return Refusal.of(reasons.get(trouble.dependency, Reason.PROVIDER_UNAVAILABLE))

@@ -5,6 +5,7 @@ Rules of this file:
    one save.
 2. A second POST returns the prediction that the first one created, or creates it. Any other answer says nothing about
    the first POST: the outcome stays unknown, and the timer checks again.
+3. What is paused is not POSTed again.
 """
 
 from dataclasses import replace
@@ -17,15 +18,23 @@ from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Created
 from shared.ports import Dependencies, Loaded
 from shared.worker import observing
+from shared.worker.pausing import paused_for, stop_of
 from shared.worker.saving import Changed, advance
 from shared.worker.screening import with_input_urls
 
 
 async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
     """POST the create of a SUBMITTING generation again. False: that is not allowed, or not allowed any more."""
+    found_before = loaded.generation
+    if not isinstance(found_before, Generation):
+        return False
+    if await stop_of(deps, found_before) is not None:
+        # The list or Cancel-After may still show what became of it. Without the latter it is as unknown as before.
+        return not found_before.attempt.guarantees.cancel_after
+    paused = await paused_for(deps, found_before, deps.now())
 
     def step(found: Generation, _: Payer | None) -> Transition[Generation] | None:
-        return transitions.posted_again(found, deps.timing, deps.now())
+        return transitions.posted_again(found, deps.timing, deps.now(), paused)
 
     saved = await advance(deps, key, step, loaded)
     if not isinstance(saved, Changed):

@@ -8,22 +8,26 @@ Rules of this file:
 3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts. Another
    request under its id is refused by name, and changes nothing (clashes.py).
 4. What waits for an approval is not opened by its request, but by an approval (approving.py).
+5. A request that a kill switch stops is not screened: it stays RECEIVED, and says so (pausing.py).
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from shared.core.catalog.catalog import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Happening, Step, happened
 from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
-from shared.ports import Dependencies, Loaded, OpenRow
+from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
-from shared.worker.admission import admit, reserve, screen
+from shared.worker.admission import admit, admit_to_app, reserve, screen
 from shared.worker.approving import ask
 from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unreadable_clashes
 from shared.worker.creates import retry, submit
@@ -31,7 +35,9 @@ from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
+from shared.worker.pausing import wait_if_paused
 from shared.worker.saving import Changed, Unchanged, payer_of, save
+from shared.worker.warnings import publish_warnings
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -61,7 +67,11 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         return
     if found is not None:
         message = found.request
-    admission = await screen(deps, admit(deps, message, payer_of(deps, loaded)))
+    payer = payer_of(deps, loaded)
+    admitted = admit(deps, message, payer)
+    if isinstance(admitted.quoted, Quote):
+        await wait_if_paused(deps, key, admitted.quoted)
+    admission = await screen(deps, await admit_to_app(deps, admitted, payer))
     reserved = await reserve(deps, admission, loaded)
     if isinstance(reserved, Changed):
         await _go_on(deps, reserved.generation, reserved.loaded)
@@ -72,12 +82,21 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
 
 
 async def open_approved(deps: Dependencies, found: Received, loaded: Loaded) -> None:
-    """Open what waited for an approval and has it. What still waits is asked for again, under the same event id."""
+    """Open what waited for an approval and has it. What still waits is asked for again, under the same event id.
+
+    It may come from the timer's check, which takes no request in: so what a kill switch stops says so from here.
+    """
     if found.approval is None or found.approval.pending:
         await ask(deps, found, loaded)
         return
-    admission = await screen(deps, admit(deps, found.request, payer_of(deps, loaded)), found)
-    reserved = await reserve(deps, admission, loaded)
+    admitted = admit(deps, found.request, payer_of(deps, loaded))
+    try:
+        if isinstance(admitted.quoted, Quote):
+            await wait_if_paused(deps, found.key, admitted.quoted)
+    except Paused as paused:
+        await _save_wait(deps, loaded, paused.waits, (happened(Step.PAUSED, why=paused.why),))
+        raise
+    reserved = await reserve(deps, await screen(deps, admitted, found), loaded)
     if isinstance(reserved, Changed):
         await _go_on(deps, reserved.generation, reserved.loaded)
 
@@ -88,6 +107,7 @@ async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) 
         await ask(deps, generation, loaded)
     else:
         await submit_or_end(deps, generation, loaded)
+        await publish_warnings(deps, generation)
 
 
 async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loaded: Loaded) -> None:
@@ -106,17 +126,22 @@ async def _drop_input(deps: Dependencies, message: GenerationRequest, generation
         await deps.input_files.discard_inputs(output_prefix(generation.key))
 
 
-async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Refusal, comes_at: datetime) -> None:
+async def receive(
+    deps: Dependencies, message: GenerationRequest, waits_for: Refusal, comes_at: datetime, paused: str = ""
+) -> None:
     """Save a deferred request as RECEIVED, with an index row.
 
-    ``comes_at`` is when its copy is delivered. If the copy is lost, the timer finds the row.
+    ``comes_at`` is when its copy is delivered. If the copy is lost, the timer finds the row. ``paused`` says what is
+    paused, by whom and until when.
     """
+    steps = (happened(Step.PAUSED, why=paused),) if paused else ()
     key, now = message.key, deps.now()
     loaded = await deps.store.load(key)
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
     if loaded.generation is not None:
         if isinstance(loaded.generation, Received) and not clashes(loaded.generation, message.digest):
             await deps.index.move(key, due_at)
+            await _save_wait(deps, loaded, waits_for, steps)
         return
     lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)
     await deps.index.put(OpenRow(key=key, due_at=due_at, expires_at=lost_at, written_at=now))
@@ -124,9 +149,22 @@ async def receive(deps: Dependencies, message: GenerationRequest, waits_for: Ref
     def decide(current: Loaded) -> Transition[Received] | None:
         if current.generation is not None:
             return None
-        return opening.received(message, waits_for, now, trace_parent=deps.telemetry.trace_parent())
+        taken_in = opening.received(message, waits_for, now, trace_parent=deps.telemetry.trace_parent())
+        return replace(taken_in, steps=(*taken_in.steps, *steps))
 
     await save(deps, key, decide, loaded)
+
+
+async def _save_wait(deps: Dependencies, loaded: Loaded, waits_for: Refusal, steps: tuple[Happening, ...]) -> None:
+    """Save what a RECEIVED request waits for now, if that is something else than before."""
+
+    def decide(current: Loaded) -> Transition[Received] | None:
+        found = current.generation
+        changed = opening.waits_for(found, waits_for) if isinstance(found, Received) else None
+        return replace(changed, steps=(*changed.steps, *steps)) if changed else None
+
+    if loaded.generation is not None:
+        await save(deps, loaded.generation.key, decide, loaded)
 
 
 async def refuse(deps: Dependencies, message: Malformed, queue: str, again: str = "") -> None:
@@ -193,6 +231,7 @@ async def _resume(deps: Dependencies, generation: Generation | Closed, loaded: L
         await end(deps, generation)
     elif generation.state.ended and again:
         await deps.messenger.publish(event_of(generation), again)
+    await publish_warnings(deps, generation)
 
 
 async def cancel(deps: Dependencies, message: CancelRequest) -> None:

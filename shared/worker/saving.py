@@ -7,7 +7,8 @@ Rules of this file:
 3. The entry of an end that never opened is added here, and the ledger's entries are linked here, so that no transition
    can forget either.
 4. The steps that a transition names are logged and counted here, after they are saved, and are kept in the history.
-5. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
+5. Before an account moves, it is noted that it moves today (noting.py).
+6. Every caller passes what it has read (``loaded``): a second read of the same rows costs latency and money. A caller
    that needs what others have saved meanwhile calls ``reload``.
 """
 
@@ -24,6 +25,7 @@ from shared.core.lifecycle.steps import METRICS
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
 from shared.ports import Conflict, Dependencies, Loaded, Unavailable
+from shared.worker.noting import note_move
 
 #: Every worker may save the same account at once. 30 tries with up to 1 s between them suffice for 200 writers.
 CONFLICT_TRIES = 30
@@ -92,6 +94,8 @@ async def save(
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
         transition = await _complete(deps, loaded, transition)
+        if transition.account is not None:
+            await note_move(deps, key.account_id)
         try:
             after = await deps.store.commit(loaded, transition)
         except Conflict:
@@ -100,6 +104,10 @@ async def save(
             loaded = await reload(deps, key)
         else:
             _report(deps, key, transition)
+            if transition.entries and deps.recent_switches.known_limits.limits:
+                from shared.worker.app_limits import count  # noqa: PLC0415  # only an app with limits of its own
+
+                await count(deps, transition.entries)
             return Changed(transition.generation, after)
     raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 

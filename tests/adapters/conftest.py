@@ -8,13 +8,25 @@ import pytest_asyncio
 from azure.storage.blob.aio import BlobServiceClient
 
 from dev.azurite import Azurite
+from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
 from dev.fakes.index import FakeIndex
+from dev.fakes.moved import FakeMovedAccounts
 from dev.fakes.store import FakeStore
+from dev.fakes.switches import FakeSwitches
 from dev.fakes.waiting import FakeWaitingList
 from shared.adapters.azure_storage.access import StorageAccount
-from shared.adapters.azure_storage.tables import TableCommands, TableIndex, TableService, TableStore, TableWaitingList
+from shared.adapters.azure_storage.tables import (
+    TableAppWindows,
+    TableCommands,
+    TableIndex,
+    TableMovedAccounts,
+    TableService,
+    TableStore,
+    TableSwitches,
+    TableWaitingList,
+)
 from tests.adapters.azurite import azurite, blob_service, table_service
 from tests.adapters.containers import AllBlobs
 
@@ -40,6 +52,22 @@ async def table_commands(table_service: TableService) -> TableCommands:
 
 
 @pytest_asyncio.fixture
+async def table_switches(table_service: TableService) -> TableSwitches:
+    """The kill switches in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableSwitches(table_service, name)
+
+
+@pytest_asyncio.fixture
+async def table_app_windows(table_service: TableService) -> TableAppWindows:
+    """What the app uses, in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableAppWindows(table_service, name)
+
+
+@pytest_asyncio.fixture
 async def table_index(table_service: TableService) -> TableIndex:
     """An open index in a new table."""
     made = TableIndex(table_service, fresh_name())
@@ -51,6 +79,14 @@ async def table_index(table_service: TableService) -> TableIndex:
 async def table_waiting_list(table_service: TableService) -> TableWaitingList:
     """A waiting list in a new table."""
     made = TableWaitingList(table_service, fresh_name())
+    await made.ensure()
+    return made
+
+
+@pytest_asyncio.fixture
+async def table_moved(table_service: TableService) -> TableMovedAccounts:
+    """The accounts that moved, in a new table."""
+    made = TableMovedAccounts(table_service, fresh_name())
     await made.ensure()
     return made
 
@@ -81,6 +117,20 @@ def commands(request: pytest.FixtureRequest) -> FakeCommands | TableCommands:
 
 
 @pytest.fixture(params=FAKE_AND_REAL)
+def switches(request: pytest.FixtureRequest) -> FakeSwitches | TableSwitches:
+    """The kill switches, none of them ever used."""
+    real: TableSwitches | None = None if request.param == "fake" else request.getfixturevalue("table_switches")
+    return real or FakeSwitches()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def app_windows(request: pytest.FixtureRequest) -> FakeAppWindows | TableAppWindows:
+    """What the app uses: nothing yet."""
+    real: TableAppWindows | None = None if request.param == "fake" else request.getfixturevalue("table_app_windows")
+    return real or FakeAppWindows()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
 def index(request: pytest.FixtureRequest) -> FakeIndex | TableIndex:
     """An empty open index."""
     real: TableIndex | None = None if request.param == "fake" else request.getfixturevalue("table_index")
@@ -92,6 +142,13 @@ def waiting_list(request: pytest.FixtureRequest) -> FakeWaitingList | TableWaiti
     """An empty waiting list."""
     real: TableWaitingList | None = None if request.param == "fake" else request.getfixturevalue("table_waiting_list")
     return real or FakeWaitingList()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def moved(request: pytest.FixtureRequest) -> FakeMovedAccounts | TableMovedAccounts:
+    """No account has moved."""
+    real: TableMovedAccounts | None = None if request.param == "fake" else request.getfixturevalue("table_moved")
+    return real or FakeMovedAccounts()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -18,7 +18,7 @@ from shared.core.money.allowance import Running
 from shared.core.money.buckets import Bucket, Change, Part, Terms
 from shared.core.money.chain import LedgerRef
 from shared.core.money.entries import LedgerEntry, Move
-from shared.core.money.limits import Cost, Effect, Limit, Scope, Warned
+from shared.core.money.limits import Cost, Effect, Limit, Notice, Scope, Warned
 from shared.core.money.limits import Unit as LimitUnit
 from shared.core.money.linking import StandIns
 from shared.core.money.moves import Posting
@@ -138,6 +138,15 @@ APPROVAL = Asked(
 )
 
 
+#: A warning: half of a limit was reached.
+NOTICE = Notice(
+    Limit(limit_id="usd", window=Span.MONTH, amount=10_000, unit=LimitUnit.USD, effect=Effect.WARN, scope=Scope.USER),
+    step=50,
+    used=5_400,
+    until=NOW + timedelta(days=9),
+)
+
+
 def full_generation(key: Key) -> Generation:
     """A generation with a value in every field."""
     return Generation(
@@ -173,6 +182,7 @@ def full_generation(key: Key) -> Generation:
         ),
         chain=("flux-dev", "flux-schnell"),
         hold=full_hold(),
+        notices=(NOTICE,),
         refunded_credits=HUGE,
         captured_credits=HUGE,
         outputs=(output(key, 0), output(key, 1)),

@@ -235,6 +235,8 @@ def test_the_example_says_something_in_every_field() -> None:
         ("prediction_kind", "a secret"),
         ("guarantees", '["a secret"]'),
         ("guarantees", "[[1]]"),
+        ("notices", '[{"limit_id": "a secret"}]'),
+        ("notices", '["a secret"]'),
     ],
 )
 def test_an_unreadable_row_is_named_and_not_quoted(column: str, value: object) -> None:

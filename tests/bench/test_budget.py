@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from dev.bench import dependencies, flows
 from dev.bench.flows import BUDGETS, Walk
+from shared.ports.switches import AGAIN
 
 pytestmark = pytest.mark.stack
 
@@ -25,6 +26,13 @@ async def test_a_flow_keeps_to_its_budget(walk: Walk, flow: str) -> None:
     found, budget = walk.found[flow], BUDGETS[flow]
 
     assert {name: number for name, number in found.items() if number > budget[name]} == {}
+
+
+async def test_the_kill_switches_are_read_once_for_the_requests_of_some_seconds(walk: Walk) -> None:
+    """Twelve requests, one after another: no read a request, but one when the last is four seconds ago."""
+    reads, lasted_s = await walk.switch_reads(12)
+
+    assert reads <= 1 + lasted_s // AGAIN.total_seconds()
 
 
 async def test_a_generation_asks_replicate_once_beside_its_picture(walk: Walk) -> None:

@@ -19,7 +19,7 @@ from dev.fakes.index import FakeIndex
 from dev.fakes.messenger import FakeMessenger, Sent
 from dev.fakes.store import FakeStore
 from dev.fakes.world import World
-from shared.cli.context import Connected
+from shared.cli.context import Connected, EditedFile
 from shared.cli.main import run
 from shared.config.settings import Settings
 from shared.core.dependency import Dependency
@@ -106,6 +106,10 @@ class FakeApp:
     @property
     def replicate(self) -> Connected:
         """No test here uses it: `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
+        raise NotImplementedError
+
+    def edited_file(self, container: str, name: str) -> EditedFile:
+        """No test here uses it: a catalogue in a blob is tested with Azurite."""
         raise NotImplementedError
 
     async def load_data_files(self) -> None:

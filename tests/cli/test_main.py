@@ -21,7 +21,8 @@ def test_help_names_every_command(counter: Counter) -> None:
     """The help has a line for each, in 80 columns."""
     called = counter.call("--help")
     assert called.code == 0
-    commands = "submit upload cancel show open grant account audit correct usage settings health dead-letters catalog"
+    commands = "submit upload cancel show open grant account pause resume paused audit correct usage settings health "
+    commands += "dead-letters catalog"
     for command in commands.split():
         assert re.search(rf"^  {command} +\w.*[^.]\.$", called.out, re.MULTILINE), command
     assert max(len(line) for line in called.out.splitlines()) <= 80

@@ -47,7 +47,6 @@ HUGE = {"from": 64, "to": 640, "step": 64}
         ({"credits_per": "second"}, "credits_per: needs an input of the field duration_s with a default"),
         ({"credits_per": "thousand_tokens"}, "credits_per: needs an input of the field max_tokens with a default"),
         ({"credits_per": "hundred_steps"}, "credits_per: needs an input of the field training_steps with a default"),
-        ({"prices": None}, "prices: must be a list"),
         ({"prices": []}, "prices: must be a list"),
         ({"prices": {"unit": "image"}}, "prices: must be a list"),
         ({"prices": [3000]}, "prices, unit: must be one of image, second, run"),

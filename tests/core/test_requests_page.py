@@ -17,9 +17,11 @@ from shared.core.catalog.mapping import inputs_of
 from shared.core.catalog.sizes import Value, view
 from shared.core.events.approval_event import ApprovalEvent
 from shared.core.events.generation_event import ChosenBy, GenerationEvent, Output, PassedOver
+from shared.core.events.limit_event import LimitEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.approval import Asked
-from shared.core.money.limits import Scope
+from shared.core.money.limits import Effect, Limit, Notice, Scope
+from shared.core.money.windows import Span
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests import parsing
 from shared.core.requests.fields import MODALITIES
@@ -166,6 +168,17 @@ def test_the_event_of_an_approval_is_as_the_page_shows_it() -> None:
     event = ApprovalEvent(key=key, asked=asked, approvers=("eve",), at=at, text=text, metadata={})
     assert event.to_json() == shown
     assert event.outcome == "approval_needed"
+
+
+def test_the_event_of_a_warning_is_as_the_page_shows_it() -> None:
+    """Every value."""
+    shown = json.loads(EVENTS[2])
+    at = datetime(2026, 11, 21, 12, 0, 1, 250000, tzinfo=UTC)
+    limit = Limit(limit_id="daily", window=Span.DAY, amount=500, effect=Effect.WARN)
+    notice = Notice(limit, 80, 401, datetime(2026, 11, 22, tzinfo=UTC))
+    event = LimitEvent(key=Key("ada", "7f42", "acme"), notice=notice, at=at)
+    assert event.to_json() == shown
+    assert event.outcome == "limit_warned"
 
 
 def test_the_event_has_the_fields_that_the_page_shows() -> None:

@@ -1,4 +1,4 @@
-"""The guards of approvals. The form is that of guards.py.
+"""The guards of approvals and of limits' warnings. The form is that of guards.py.
 
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.approval_guards`` prints it).
 """
@@ -8,6 +8,29 @@ from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
 _APPROVING = "test_approving.py::"
 
 APPROVAL_GUARDS: tuple[Guard, ...] = (
+    Guard(
+        "a warning that a crash left is published by the next delivery",
+        WORKER + "requests.py",
+        (
+            (
+                "(event_of(generation), again)\n    await publish_warnings(deps, generation)\n",
+                "(event_of(generation), again)\n",
+            ),
+        ),
+        worker_test("test_limits.py::test_a_warning_that_a_crash_left_unpublished_is_published"),
+    ),
+    Guard(
+        "a step of a limit is noticed once in a window",
+        CORE + "money/moves.py",
+        (("        after = replace(after, warned=answers[0].warned)\n", "        after = replace(after)\n"),),
+        worker_test("test_limits.py::test_a_warning_is_published_once_for_each_step"),
+    ),
+    Guard(
+        "a limit that was changed warns anew",
+        CORE + "money/settings.py",
+        ((" if (each.scope, each.limit_id) not in changed])", " if changed or True])"),),
+        worker_test("test_limits.py::test_a_limit_that_was_changed_warns_anew_and_the_same_limit_does_not"),
+    ),
     Guard(
         "what needs an approval holds nothing without it",
         WORKER + "admission.py",

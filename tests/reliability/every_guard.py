@@ -9,6 +9,7 @@ from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.money_guards import MONEY_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
+from tests.reliability.pause_guards import PAUSE_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
 from tests.reliability.proof_guards import PROOF_GUARDS
 from tests.reliability.receiving_guards import RECEIVING_GUARDS
@@ -24,6 +25,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     MONEY_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,
+    PAUSE_GUARDS,
     PICTURE_GUARDS,
     PROOF_GUARDS,
     RECEIVING_GUARDS,

@@ -22,7 +22,16 @@ EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 
 #: The effects of the message handler on its dependencies; each must have gone wrong in every way.
 EFFECTS = {
-    *("store.load", "store.commit", "index.put", "index.move", "index.get", "index.remove", "index.due"),
+    *(
+        "store.load",
+        "store.commit",
+        "switches.read",
+        "index.put",
+        "index.move",
+        "index.get",
+        "index.remove",
+        "index.due",
+    ),
     *("provider.create", "provider.get", "provider.cancel", "provider.recent"),
     *("provider.upload", "provider.fetch", "provider.fetch chunk"),
     *("images.clean", "images.inspect", "images.is_black", "images.for_screening"),

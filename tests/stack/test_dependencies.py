@@ -15,7 +15,10 @@ from tests.stack.road import Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
-DEPENDENCIES = {"settings", "tables", "blobs", "service bus", "content safety", "secrets", "replicate"}
+DEPENDENCIES = {
+    *("settings", "tables", "kill switches", "blobs", "service bus"),
+    *("content safety", "secrets", "replicate"),
+}
 
 #: The functions that would take the shared stack's messages away from its own host.
 _QUIET = (

@@ -3,6 +3,7 @@
 import io
 import tarfile
 import wave
+import zipfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest_asyncio
 
 from dev.stack import ROOT
 from shared.core.money.entries import Move
+from tests.stack.pictures import painted
 from tests.stack.road import Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
@@ -110,12 +112,24 @@ async def test_speech_comes_out_of_an_object(road: Road) -> None:
     assert (output["content_type"], content[:4]) == ("audio/wav", b"RIFF")
 
 
-async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
-    """The archive is uploaded to Replicate's files, the event has the version, and the weights are a blob."""
+def faces(*more: tuple[str, bytes]) -> bytes:
+    """A zip file of three pictures, a caption and this, as the standard library writes it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"faces/{number}.png", painted(200 + number))
+        archive.writestr("faces/1.txt", "a portrait of KNGFSHR")
+        for name, content in more:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+async def asked_to_train(road: Road, archive: bytes) -> dict[str, Any]:
+    """A request for a training of this archive, which was uploaded for its user."""
     user = await road.user(1000)
     name = f"{user}/{user}/faces.zip"
-    await road.stack.app.uploads.put_upload(name, io.BytesIO(b"PK\x03\x04 pictures"))
-    message = {
+    await road.stack.app.uploads.put_upload(name, io.BytesIO(archive))
+    return {
         "generation_id": uuid4().hex,
         "user_id": user,
         "modality": "training",
@@ -124,7 +138,11 @@ async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
         "trigger_word": "KNGFSHR",
         "training_steps": 250,
     }
-    outcome = await road.outcome(message)
+
+
+async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
+    """What was screened of the archive is uploaded to Replicate, the event has the version, the weights are a blob."""
+    outcome = await road.outcome(await asked_to_train(road, faces()))
     output, content = await output_of(road, outcome, captured=35 * 3)
     assert output["content_type"] == "application/x-tar"
     with tarfile.open(fileobj=io.BytesIO(content)) as weights:
@@ -135,6 +153,31 @@ async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
     ]
     assert (made["input"]["trigger_word"], made["input"]["steps"]) == ("KNGFSHR", 250)
     assert "/v1/files/" in made["input"]["input_images"]
+    looked = [(record.subject, record.allowed, record.sampled) for record in outcome.generation.screenings]
+    assert looked == [
+        ("prompt", True, ""), ("input captions", True, ""), ("input archive", True, ""), ("output 1.0", True, ""),
+    ]  # fmt: skip
+
+
+async def test_the_shipped_policy_trains_and_a_dirty_picture_costs_nothing() -> None:
+    """Trainings are on by default. One dirty picture among clean ones refuses before anything is held or uploaded."""
+    async with open_road() as shipped:
+        clean = await shipped.outcome(await asked_to_train(shipped, faces()))
+        assert clean.event["type"] == "darkroom.generation.succeeded", clean.event
+        before = (await shipped.replicate.get("/v1/files")).json()["results"]
+        message = await asked_to_train(shipped, faces(("faces/party.png", painted(300, unsafe="Sexual"))))
+        outcome = await shipped.outcome(message)
+        assert outcome.reason == "INPUT_REFUSED"
+        text = "The picture faces/party.png in the archive was refused by the content rules (sexual content)."
+        assert outcome.event["data"]["reason"]["text"] == text
+        assert await shipped.moves(outcome.key) == [Move.ENDED_UNOPENED]
+        assert await shipped.balances(outcome.key.user_id) == (1000, 0, 0)
+        assert (await shipped.replicate.get("/v1/files")).json()["results"] == before
+        trained = [
+            each for each in (await shipped.replicate.get("/_sim/predictions")).json() if "steps" in each["input"]
+        ]
+        assert len(trained) == 1
+        await shipped.closed(outcome.key)
 
 
 @pytest.mark.parametrize(

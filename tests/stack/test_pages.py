@@ -198,7 +198,7 @@ def _shape(value: Any) -> Any:
 
 async def test_the_account_commands_of_the_page_are_applied(place: Place) -> None:
     """Each as it is printed, in their order; the event that is shown is the first one's."""
-    assert len(ACCOUNT_COMMANDS) == 5
+    assert len(ACCOUNT_COMMANDS) == 7
     for text in ACCOUNT_COMMANDS:
         (place.folder / "command.json").write_text(text, encoding="utf-8")
         assert await typed(place, "python3 -m dev cli account command command.json") == 0, text

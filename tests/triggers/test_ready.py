@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from dev.fakes.app import ENVIRONMENT, FakeApp
 from shared.composition import app, invocation
 from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
-from shared.triggers.health import Health
+from shared.core.switches import Order, PauseScope, Span, Switch, Target
+from shared.triggers.health import Health, is_well
 from tests.triggers.callers import call, fake_app, http, queued, request_body, use_fake_app
 
 __all__ = ["fake_app"]
@@ -121,3 +123,15 @@ async def test_health_says_which_settings_are_missing(fake_app: FakeApp, monkeyp
     assert "REPLICATE_API_TOKEN is malformed" in text
     assert "s3cr3t" not in text
     assert await call("reconcile", TimerRequest(past_due=False, schedule_status={}, schedule={})) is None
+
+
+async def test_health_says_that_something_is_paused_and_is_well(fake_app: FakeApp) -> None:
+    """What an operator has set is no failure: the status stays 200. Whom it concerns is not said."""
+    world = fake_app.world
+    now = datetime.now(UTC)
+    order = Order(target=Target(PauseScope.ACCOUNT, "secret"), issued_at=now, command_id="p")
+    world.switches.switches = (Switch(order, (Span(now, now + timedelta(hours=1)),)), Switch(order, ()))
+    state = await fake_app.app.health()
+    assert state["kill switches"] == "ok, 1 paused"
+    assert is_well(state["kill switches"])
+    assert not is_well("okay")

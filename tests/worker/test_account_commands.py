@@ -11,7 +11,6 @@ import pytest
 from dev.fakes.messenger import COMMANDS as QUEUE
 from dev.fakes.world import START, World
 from shared import worker
-from shared.core.commands.fields import COMMANDS, HEAD
 from shared.core.commands.parsing import COMMAND_BYTES, parse_command
 from shared.core.dependency import Dependency
 from shared.core.events.command_event import CommandEvent
@@ -264,28 +263,6 @@ async def test_while_the_tables_are_down_a_command_is_deferred_without_an_end(wo
     world.commands.claim = real  # type: ignore[method-assign]  # it is over
     await send(world, sent.command.to_json(), envelope=world.messenger.commands[1].envelope)
     assert world.account("acme").available == 5
-    assert answers(world) == [("applied", None)]
-
-
-async def test_what_is_not_offered_yet_is_refused_with_a_sentence_and_leaves_the_id_free(world: World) -> None:
-    """Each command that nothing stands behind, and limits of the whole app; nothing is recorded or changed."""
-    bodies = [
-        {"type": each.kind, **{field.name: field.example for field in HEAD}, **each.example}
-        for each in COMMANDS
-        if each.kind in {"pause", "resume"}
-    ]
-    limit = of("set_limit", limit_id="daily", window="day", credits=1)
-    bodies += [
-        limit | {"scope": "app", "account_id": None},
-        of("remove_limit", limit_id="x", scope="app", account_id=None),
-    ]
-    for body in bodies:
-        await send(world, body)
-        (event,) = world.messenger.commanded
-        assert answers(world) == [("refused", "NOT_OFFERED")], body
-        assert event.answer.text.endswith("is not offered yet. Nothing was changed.")
-    assert (world.store.saved_accounts, world.store.entries, world.commands.records) == ({}, [], {})
-    await send(world, GRANT)
     assert answers(world) == [("applied", None)]
 
 

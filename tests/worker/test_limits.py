@@ -1,10 +1,15 @@
 """Limits in the message handler: whose use they count, what a refusal says, when a warning is published."""
 
+import json
 from dataclasses import replace
 
+import pytest
+
 from dev.fakes.accounts import daily
-from dev.fakes.world import World
+from dev.fakes.messenger import REQUESTS
+from dev.fakes.world import KEY, World, facts
 from shared import worker
+from shared.core.events.generation_event import Event
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.money.allowance import Allowance, Period
@@ -12,6 +17,8 @@ from shared.core.money.entries import Move
 from shared.core.money.limits import Effect, Limit, Scope, Unit
 from shared.core.money.windows import Span
 from shared.core.reasons import Reason
+from shared.core.requests.parsing import parse_request
+from shared.views.generation import GenerationView
 from shared.worker.accounts import Command
 
 
@@ -57,20 +64,87 @@ async def test_a_limit_in_usd_counts_the_worst_case_until_the_measured_cost_is_k
     world.books_balance()
 
 
-async def test_a_warning_is_in_the_history_of_the_generation_that_reached_it() -> None:
-    """Once in a window, and nothing is refused."""
+BUDGET = Limit(limit_id="budget", window=Span.MONTH, amount=10_000, unit=Unit.USD, effect=Effect.WARN)
+
+
+async def warned_world(limit: Limit = BUDGET) -> World:
+    """Ada, whose pictures cost up to 3,000 USD micros each, with a limit that warns."""
     world = World()
     await world.open_account()
-    limit = Limit(limit_id="budget", window=Span.MONTH, amount=10_000, unit=Unit.USD, effect=Effect.WARN)
     await worker.set_limit(world.deps, "ada", limit, Command(command_id="l"))
+    return world
+
+
+async def test_a_warning_is_published_once_for_each_step() -> None:
+    """With the generation that reached it: an event, its answer, its history, and what is shown of it."""
+    world = await warned_world()
     for number in range(4):
         await world.ask(Key("ada", f"{number}"))
-    warned = [
-        (key.generation_id, facts["percent"]) for name, key, facts in world.telemetry.steps if name == "limit_warned"
-    ]
-    assert warned == [("1", 50), ("2", 80), ("3", 100)]
+    published = [(event.key and event.key.generation_id, event.notice.step) for event in world.messenger.warnings]
+    assert published == [("1", 50), ("2", 80), ("3", 100)]
+    assert len({event.event_id for event in world.messenger.warnings}) == 3
     assert not world.events
-    assert "limit_warned" in {entry.step for entry in world.generation(Key("ada", "1")).history}
+    one = world.generation(Key("ada", "1"))
+    assert "limit_warned" in {entry.step for entry in one.history}
+    text = "50 % of the account's limit 'budget' per month are used or held."
+    wanted = [{"limit": {"id": "budget", "scope": "account", "window": "month"}, "percent": 50, "text": text}]
+    assert GenerationView(one, None).as_json()["limit_warnings"] == wanted
+    assert ("warning", text) in GenerationView(one, None).as_lines(world.now())
+    await world.cancel(one.key)
+    await world.settle()
+    assert next(facts(event) for event in world.events if event.key == one.key)["limit_warnings"] == wanted
+    assert len(world.messenger.warnings) == 3
+    world.books_balance()
+
+
+async def test_a_window_has_warnings_of_its_own() -> None:
+    """And what is given back does not make a step be reached twice."""
+    world = await warned_world(replace(BUDGET, window=Span.HOUR))
+    await world.ask(Key("ada", "1"), num_outputs=2)
+    await world.cancel(Key("ada", "1"))
+    await world.settle()
+    await world.ask(Key("ada", "2"), num_outputs=2)
+    world.pass_time(3600)
+    await world.ask(Key("ada", "3"), num_outputs=2)
+    assert [event.key and event.key.generation_id for event in world.messenger.warnings] == ["1", "3"]
+
+
+async def test_a_limit_that_was_changed_warns_anew_and_the_same_limit_does_not() -> None:
+    """Half of the new amount is another event."""
+    world = await warned_world()
+    await world.ask(Key("ada", "1"), num_outputs=2)
+    await worker.set_limit(world.deps, "ada", BUDGET, Command(command_id="again"))
+    await world.ask(Key("ada", "2"))
+    await worker.set_limit(world.deps, "ada", replace(BUDGET, amount=20_000), Command(command_id="more"))
+    await world.ask(Key("ada", "3"))
+    steps = [(event.notice.limit.amount, event.notice.step) for event in world.messenger.warnings]
+    assert steps == [(10_000, 50), (10_000, 80), (20_000, 50)]
+
+
+@pytest.mark.parametrize("who", ["request", "check", "dead letter"])
+async def test_a_warning_that_a_crash_left_unpublished_is_published(who: str) -> None:
+    """By whoever continues with the generation."""
+    world = await warned_world()
+    publish = world.messenger.publish
+
+    async def dies(event: Event, again: str = "") -> None:
+        raise OSError("the worker dies")
+
+    world.messenger.publish = dies  # type: ignore[method-assign]  # until the crash
+    with pytest.raises(OSError, match="dies"):
+        await world.ask(num_outputs=4)
+    world.messenger.publish = publish  # type: ignore[method-assign]
+    assert not world.messenger.warnings
+    if who == "request":
+        await world.ask(num_outputs=4)
+    elif who == "check":
+        await world.tick(3600)
+    else:
+        body = {**KEY.in_message, "prompt": "A lighthouse at night", "model": "flux-schnell"}
+        raw = json.dumps(body | {"num_outputs": 4}).encode()
+        await worker.dead_letter(world.deps, parse_request(raw)[0], raw, REQUESTS)
+    assert [event.notice.step for event in world.messenger.warnings] == [100]
+    world.books_balance()
 
 
 async def test_the_limits_of_a_plan_hold_for_its_accounts() -> None:

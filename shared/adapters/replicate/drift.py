@@ -13,6 +13,7 @@ from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.replicate.sdk.errors import NotFoundError
 from shared.adapters.replicate.sdk.types import Version
 from shared.core.catalog.catalog import Catalog, Model, Shape, Status
+from shared.core.catalog.drafting.published import resolved
 from shared.core.catalog.mapping import Input
 
 #: The JSON types that each kind of input may have at Replicate. A kind that is not listed may have any.
@@ -68,7 +69,7 @@ def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
         if ours.name not in theirs:
             yield Drift(model.name, ours.name, "the model has no such input any more")
             continue
-        for text in _of_input(ours, _whole(fields(theirs[ours.name]), version)):
+        for text in _of_input(ours, resolved(theirs[ours.name], version.schemas)):
             yield Drift(model.name, ours.name, text)
     shape = fields(version.schemas.get("Output")).get("type")
     if isinstance(shape, str) and (shape == "array") != (model.output in (Shape.LIST, Shape.CHUNKS)):
@@ -91,13 +92,3 @@ def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[str]:
         yield f"its least value is {least:g} now, ours is {ours.low:g}"
     if isinstance(most, (int, float)) and ours.high > most:
         yield f"its greatest value is {most:g} now, ours is {ours.high:g}"
-
-
-def _whole(schema: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
-    """An input's schema, with its references replaced: Cog writes choices as ``allOf: [{$ref: ...}]``."""
-    whole: dict[str, Any] = dict(schema)
-    parts = schema.get("allOf")
-    for part in parts if isinstance(parts, list) else []:
-        name = str(fields(part).get("$ref", "")).rpartition("/")[2]
-        whole |= fields(version.schemas.get(name)) or fields(part)
-    return whole

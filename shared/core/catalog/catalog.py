@@ -4,7 +4,8 @@ Rules of this file:
 1. The data is in catalog.toml (read by file.py). mapping.py turns a request into a model's input.
 2. A request names a model, or a modality and perhaps a quality class, or nothing: then the account's plan decides
    (plans.toml). Its tier says which models it includes.
-3. A retired model is served by its successor, unless the request allows no fallback. A hidden model is never offered.
+3. A retired model is served by its successor, unless the request allows no fallback. A hidden model is never offered,
+   nor is one without a price (unpriced), nor one of whose entry somebody must still confirm a value (draft).
 4. A model that the request did not name (the plan's, the quality's, a successor, a fallback) serves only if it honours
    every field of the request (Readings.misses). If none does, the refusal says what could be requested instead.
 5. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
@@ -18,7 +19,7 @@ from datetime import date
 from enum import StrEnum
 
 from shared.core.catalog.mapping import Input, Readings
-from shared.core.catalog.shortfall import nearest_names, unserved
+from shared.core.catalog.shortfall import nearest_model, nearest_names, unserved
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
 from shared.core.events.generation_event import ChosenBy, PassedOver
@@ -44,6 +45,8 @@ class Status(StrEnum):
     ACTIVE = "active"
     RETIRED = "retired"  # gone at the provider: its successor serves
     HIDDEN = "hidden"  # in the catalogue, but not offered
+    UNPRICED = "unpriced"  # known, but without a price that has a source; file.py reads it from the entry
+    DRAFT = "draft"  # an entry with an open mark; file.py reads it from the entry
 
 
 class CreditsPer(StrEnum):
@@ -72,6 +75,8 @@ class Model:
     ``fallback`` names the models to try after it. ``output_bytes`` is the largest output accepted (0: as all).
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
     ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
+    ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
+    inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
     """
 
     name: str
@@ -86,7 +91,7 @@ class Model:
     credits: int
     credits_per: CreditsPer
     prices: tuple[Price, ...]
-    price_date: date
+    price_date: date | None
     expected_s: int
     cancel_after_s: int
     output: Shape
@@ -96,6 +101,9 @@ class Model:
     prompt_characters: tuple[int, int]
     output_bytes: int
     black_is_refusal: bool = False
+    price_page: str = ""
+    inputs_source: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def offered(self) -> bool:
@@ -274,6 +282,8 @@ def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusa
     named = catalog.find(request.model or "")
     if named is None or named.status is Status.HIDDEN:
         return _unknown(catalog, request.model or "")
+    if named.status in (Status.UNPRICED, Status.DRAFT):
+        return _not_offered_yet(catalog, named)
     if request.modality not in (None, named.modality):
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
     successor_of = catalog.successor_of(named)
@@ -301,6 +311,14 @@ def _unknown(catalog: Catalog, name: str) -> Refusal:
     if not near:
         return Refusal.of(Reason.UNKNOWN_MODEL)
     return Refusal(Reason.UNKNOWN_MODEL, f"This model is not offered. The nearest names are {' and '.join(near)}.")
+
+
+def _not_offered_yet(catalog: Catalog, model: Model) -> Refusal:
+    """The refusal of a model that is known but not offered, with the offered one that takes most of what it takes."""
+    offered = [each for each in catalog.offered(model.modality) if each.kind == model.kind]
+    near = nearest_model(model, offered)
+    said = f"{model.name} is known, but not offered here"
+    return Refusal(Reason.UNKNOWN_MODEL, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
 
 
 def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refusal:

@@ -5,6 +5,8 @@ Rules of this file:
    too, because it may be a typo.
 2. A second file overrides the first, table by table and field by field: it changes a price, adds a model, hides one.
    With ``replace = true`` it replaces the first file.
+3. A model without prices is unpriced, and one with ``marks`` is a draft. Neither is offered, whatever its status says.
+   An entry cannot give itself one of these two statuses.
 """
 
 import math
@@ -37,6 +39,7 @@ _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", 
 _MAPPED_BY_RULE = {"megapixels"}
 
 _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
+_PAGE = re.compile(r"https://[^\s\x00-\x1f\x7f]{1,500}", re.ASCII)
 
 
 def parse_catalog(text: str, file: str = "catalog.toml", over: str = "", over_file: str = "") -> Catalog:
@@ -74,8 +77,8 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
         if successor_of.name in seen:
             raise CatalogError(f"{where}, successor: leads back to {successor_of.name}")
         seen.add(successor_of.name)
-    if successor_of.status is Status.HIDDEN and model.status is Status.RETIRED:
-        raise CatalogError(f"{where}, successor: {successor_of.name} is hidden")
+    if not successor_of.offered and model.status is Status.RETIRED:
+        raise CatalogError(f"{where}, successor: {successor_of.name} is {successor_of.status}")
 
 
 def _model(where: str, name: str, table: Any) -> Model:
@@ -86,20 +89,23 @@ def _model(where: str, name: str, table: Any) -> Model:
     provider, target = _provider_and_target(where, table)
     tables = reading.subtable(where, table, "inputs")
     inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
+    prices = tuple(_prices(where, table)) if "prices" in table else ()
+    marks = _marks(where, table)
     model = Model(
         name=name,
         provider=provider,
         target=target,
         modality=modality,
         kind=reading.text(where, table, "kind"),
-        status=reading.choice(where, table, "status", Status, Status.ACTIVE),
+        status=_status(where, table, priced=bool(prices), marked=bool(marks)),
         successor=reading.text(where, table, "successor"),
         tier=Tier.named(reading.word(where, table, "tier", [tier.label for tier in Tier])),
         quality=reading.word(where, table, "quality", QUALITIES),
-        credits=reading.whole(where, table, "credits", 1, 1_000_000),
+        credits=reading.whole(where, table, "credits", 1, 1_000_000) if prices or "credits" in table else 0,
         credits_per=reading.choice(where, table, "credits_per", CreditsPer, CreditsPer.OUTPUT),
-        prices=tuple(_prices(where, table)),
-        price_date=_date(where, table),
+        prices=prices,
+        price_date=_date(where, table) if prices or "price_date" in table else None,
+        price_page=_page(where, table),
         expected_s=reading.whole(where, table, "expected_s", 1, 86_400),
         # Replicate accepts 5 s to 24 h (replicate.com/docs/topics/predictions/lifecycle).
         cancel_after_s=reading.whole(where, table, "cancel_after_s", 5, 86_400),
@@ -110,9 +116,38 @@ def _model(where: str, name: str, table: Any) -> Model:
         prompt_characters=_characters(where, table),
         output_bytes=reading.whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
+        inputs_source=reading.text(where, table, "inputs_source"),
+        marks=marks,
     )
     _check_inputs(where, model)
     return model
+
+
+#: The statuses that an entry may have; the others follow from it (rule 3).
+_WRITTEN_STATUSES = (Status.ACTIVE, Status.RETIRED, Status.HIDDEN)
+
+
+def _status(where: str, table: Table, *, priced: bool, marked: bool) -> Status:
+    written = Status(reading.word(where, {"status": "active", **table}, "status", _WRITTEN_STATUSES))
+    if written is not Status.ACTIVE:
+        return written
+    if marked:
+        return Status.DRAFT
+    return written if priced else Status.UNPRICED
+
+
+def _marks(where: str, table: Table) -> Mapping[str, str]:
+    marks = reading.subtable(where, table, "marks")
+    if not all(isinstance(why, str) for why in marks.values()):
+        raise CatalogError(f"{where}, marks: must be a table of places and reasons")
+    return dict(marks)
+
+
+def _page(where: str, table: Table) -> str:
+    page = reading.text(where, table, "price_page")
+    if page and not _PAGE.fullmatch(page):
+        raise CatalogError(f"{where}, price_page: must be the https address of a page")
+    return page
 
 
 def _check_inputs(where: str, model: Model) -> None:

@@ -83,3 +83,14 @@ def nearest_names(name: str, known: Mapping[str, str]) -> list[str]:
     wanted = name.strip().lower().partition(":")[0]
     near = get_close_matches(wanted, ours, n=2) + get_close_matches(wanted.rpartition("/")[2], bare, n=2)
     return list(dict.fromkeys({**bare, **ours}[each] for each in near))[:_FEW]
+
+
+def nearest_model(model: Taker, offered: Sequence[Tiered]) -> str:
+    """The offered model that takes most of the fields that this one takes; the lowest tier of several. Empty: none."""
+    wanted = {item.field for item in model.inputs.values() if item.field}
+
+    def rank(each: Tiered) -> tuple[int, int, int]:
+        takes = {item.field for item in each.inputs.values()}
+        return -len(wanted & takes), each.tier, len(takes - wanted)
+
+    return min(offered, key=rank).name if offered else ""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from shared.core.catalog.sizes import GenerationView
 from shared.core.keys import GivenIds, Key
+from shared.core.money.limits import Notice, warned
 from shared.core.reasons import Reason, Refusal
 
 
@@ -56,6 +57,7 @@ class GenerationEvent:
     stored image).
     ``model`` is that of the last attempt; ``chosen_by`` and ``passed_over`` say why it was this one.
     ``started_at`` is when the last attempt's create was sent. ``media_seconds`` is the requested duration (0: none).
+    ``limit_warnings`` are the steps of ``warn`` limits that its hold has reached.
     ``category`` is what the content rules refused; empty if they refused nothing.
     """
 
@@ -72,6 +74,7 @@ class GenerationEvent:
     attempts: int = 0
     metadata: Mapping[str, str]
     ignored_fields: tuple[str, ...]
+    limit_warnings: tuple[Notice, ...] = ()
     size: GenerationView | None = None
     chosen_by: ChosenBy | None = None
     passed_over: tuple[PassedOver, ...] = ()
@@ -122,6 +125,7 @@ class GenerationEvent:
                 "attempts": self.attempts,
                 "metadata": dict(self.metadata),
                 "ignored_fields": list(self.ignored_fields),
+                "limit_warnings": [warned(each) for each in self.limit_warnings],
                 "size": self.size,
             },
         }

@@ -5,7 +5,8 @@ Rules of this file:
    that a command that is delivered twice finds its own decision.
 2. A decision names its limit and the most credits. It counts for that limit and no other. If the cost is higher, or
    another limit asks, the generation waits again.
-3. Operators decide, and the account's approvers. Whoever may send commands is believed about who decided.
+3. Operators decide, and about its own limits the account's approvers. Whoever may send commands is believed about who
+   decided.
 """
 
 from dataclasses import dataclass
@@ -69,6 +70,9 @@ class Asked:
         return same and decision.most_credits is not None and decision.most_credits >= self.credits
 
 
-def may_decide(account: Account | None, by: str) -> bool:
-    """Whether somebody may approve and deny for an account: an operator, or one of its approvers."""
-    return by.startswith(OPERATOR_PREFIX) or (account is not None and by in account.approvers)
+def may_decide(account: Account | None, asked: Asked | None, by: str) -> bool:
+    """Whether somebody may decide what is asked: an operator, or an approver of the account unless the app asks."""
+    if by.startswith(OPERATOR_PREFIX):
+        return True
+    of_app = asked is not None and asked.scope is Scope.APP
+    return not of_app and account is not None and by in account.approvers

@@ -35,6 +35,7 @@ from shared.core.lifecycle.steps import Happening, History, Step, happened, reco
 from shared.core.money.account import Account, Hold, User
 from shared.core.money.chain import LedgerRef
 from shared.core.money.entries import LedgerEntry
+from shared.core.money.limits import Notice
 from shared.core.money.moves import Moved
 from shared.core.money.payer import Payer
 from shared.core.money.sealing import sealed
@@ -161,6 +162,8 @@ class Generation:
     cost_usd_micros: int = 0
     provider_error: str = ""
     history: History = ()
+    #: The steps of ``warn`` limits that its hold has reached.
+    notices: tuple[Notice, ...] = ()
     #: The entries that moved its credits so far, for its receipt.
     ledger: tuple[LedgerRef, ...] = ()
     #: The facts of its receipt (receipt.py), as canonical JSON. Empty until it has ended.

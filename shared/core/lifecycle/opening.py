@@ -48,6 +48,14 @@ def received(
     return stepped(None, taken_in).after(happened(Step.TAKEN_IN, reason=waits_for.reason))
 
 
+def waits_for(found: Received, waits: Refusal) -> Transition[Received] | None:
+    """It waits for something else than before, or for longer."""
+    if (found.reason, found.text) == (waits.reason, waits.text):
+        return None
+    changed = stepped(found.state, replace(found, reason=waits.reason, text=waits.text))
+    return changed.after(happened(Step.WAITS_FOR, reason=waits.reason))
+
+
 def refusal_of(
     request: GenerationRequest, payer: Payer | None, quoted: Quote | Refusal, now: datetime
 ) -> Refusal | None:
@@ -93,22 +101,23 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
         plan=quoted.plan,
         chain=quoted.chain,
         hold=hold,
+        notices=moved.notices,
         ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
         approval=before.approval if before else None,
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
-    opens = stepped(before.state if before else None, generation).moving(moved)
-    return opens.after(happened(Step.CREDITS_HELD, credits=quoted.hold_credits), *_warned(moved))
+    return stepped(before.state if before else None, generation).moving(moved).after(*_held(quoted, moved))
 
 
-def _warned(moved: Moved) -> list[Happening]:
-    """What the hold's limits warn of."""
-    return [
+def _held(quoted: Quote, moved: Moved) -> list[Happening]:
+    """The hold, and what its limits warn of."""
+    warned = [
         happened(Step.LIMIT_WARNED, reason=each.limit.limit_id, percent=each.step, used=each.used)
         for each in moved.notices
     ]
+    return [happened(Step.CREDITS_HELD, credits=quoted.hold_credits), *warned]
 
 
 def rejected(

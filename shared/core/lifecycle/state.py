@@ -21,16 +21,17 @@ class State(StrEnum):
         return not NEXT[self]
 
 
-#: The state machine. A step to WAITING may open the next attempt; a step to the same state records a requested end.
+#: The state machine. A step to WAITING may open the next attempt; a step to the same state records a requested end,
+#: or what is waited for.
 NEXT: dict[State | None, frozenset[State]] = {
     None: frozenset(
         {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
     ),
     State.RECEIVED: frozenset(
-        {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED}
+        {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
     ),
     State.SUBMITTING: frozenset({State.SUBMITTING, State.WAITING, State.RUNNING, State.FAILED, State.CANCELED}),
-    State.WAITING: frozenset({State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
+    State.WAITING: frozenset({State.WAITING, State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),
     State.RUNNING: frozenset({State.WAITING, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),

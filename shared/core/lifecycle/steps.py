@@ -30,6 +30,7 @@ class Step(StrEnum):
     """What happened in a transition. The values are the names in logs and histories."""
 
     TAKEN_IN = "taken_in"
+    WAITS_FOR = "waits_for"
     CREDITS_HELD = "credits_held"
     LIMIT_WARNED = "limit_warned"
     APPROVAL_ASKED = "approval_asked"
@@ -39,6 +40,7 @@ class Step(StrEnum):
     CANCELED_UNOPENED = "canceled_unopened"
     CREATE_DEFERRED = "create_deferred"
     CREATE_RETRIED = "create_retried"
+    PAUSED = "paused"
     CREATE_REPEATED = "create_repeated"
     CREATE_REFUSED = "create_refused"
     PREDICTION_CREATED = "prediction_created"

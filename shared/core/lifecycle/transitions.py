@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.core.catalog.catalog import Catalog
 from shared.core.events.generation_event import ChosenBy, PassedOver
-from shared.core.lifecycle.attempt import Delivery, Timing, attempt_on, cost_of
+from shared.core.lifecycle.attempt import Attempt, Delivery, Timing, attempt_on, cost_of
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
@@ -47,14 +47,38 @@ def retried(generation: Generation, now: datetime) -> Transition[Generation] | N
     if generation.state is not State.WAITING or attempt.retry_at is None or now < attempt.retry_at:
         return None
     again = replace(attempt, posts=attempt.posts + 1, submitted_at=now, retry_at=None)
-    return step(generation, State.SUBMITTING, attempt=again).after(happened(Step.CREATE_RETRIED))
+    goes_on = step(generation, State.SUBMITTING, attempt=again, reason=None, text="")
+    return goes_on.after(happened(Step.CREATE_RETRIED))
+
+
+def paused(
+    generation: Generation,
+    payer: Payer | None,
+    attempt: Attempt,
+    waits: Refusal,
+    said: str,
+    *,
+    retry_at: datetime,
+    now: datetime,
+) -> Transition[Generation] | None:
+    """A kill switch stops the create of ``attempt``, which was surely not POSTed: keep the hold, and wait.
+
+    ``said`` is for operators: what is paused, by whom and until when.
+    """
+    if generation.state not in (State.SUBMITTING, State.WAITING) or generation.attempt != attempt:
+        return None
+    stops = happened(Step.PAUSED, why=said)
+    if generation.requested_end is not None:
+        return ended_as_wished(generation, payer, generation.requested_end, now).after(stops)
+    later = replace(attempt, retry_at=retry_at)
+    return step(generation, State.WAITING, attempt=later, reason=waits.reason, text=waits.text).after(stops)
 
 
 def given_up(
-    generation: Generation, payer: Payer | None, timing: Timing, now: datetime
+    generation: Generation, payer: Payer | None, timing: Timing, now: datetime, paused_for: timedelta = timedelta()
 ) -> Transition[Generation] | None:
-    """End a WAITING generation whose create has been retried for longer than ``give_up_after_s``."""
-    waited = now - generation.opened_at
+    """End a WAITING generation whose create has been retried for longer than ``give_up_after_s``, without pauses."""
+    waited = now - generation.opened_at - paused_for
     if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
         return None
     why = Refusal.of(Reason.PROVIDER_UNAVAILABLE)
@@ -89,7 +113,7 @@ def adopted(generation: Generation, number: int, prediction_id: str) -> Transiti
     if generation.state not in (State.SUBMITTING, State.WAITING) or attempt.number != number:
         return None
     adopting = replace(attempt, prediction_id=prediction_id, retry_at=None)
-    return step(generation, State.RUNNING, attempt=adopting).after(
+    return step(generation, State.RUNNING, attempt=adopting, reason=None, text="").after(
         happened(Step.PREDICTION_CREATED, prediction=prediction_id)
     )
 
@@ -118,7 +142,9 @@ def lost(
     return _next_attempt(generation, payer, catalog, again, why, seed=seed, now=now).after(is_lost)
 
 
-def posted_again(generation: Generation, timing: Timing, now: datetime) -> Transition[Generation] | None:
+def posted_again(
+    generation: Generation, timing: Timing, now: datetime, paused_for: timedelta = timedelta()
+) -> Transition[Generation] | None:
     """The outcome of an idempotent create has been unknown for long: it may be POSTed again once this is saved.
 
     Returns None if an end is requested (``Cancel-After`` then ends whatever runs), and after a limited time.
@@ -130,7 +156,7 @@ def posted_again(generation: Generation, timing: Timing, now: datetime) -> Trans
         return None
     if generation.requested_end is not None and attempt.guarantees.cancel_after:
         return None
-    if now >= generation.opened_at + timedelta(seconds=timing.give_up_after_s):
+    if now >= generation.opened_at + timedelta(seconds=timing.give_up_after_s) + paused_for:
         return None
     again = replace(attempt, posts=attempt.posts + 1, submitted_at=now)
     return step(generation, State.SUBMITTING, attempt=again).after(happened(Step.CREATE_REPEATED, post=again.posts))

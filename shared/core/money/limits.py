@@ -6,7 +6,8 @@ Rules of this file:
 2. ``block`` refuses, ``approve`` asks first, ``warn`` never stops anything: it says once per window that 50, 80 or
    100 % are reached. For the rolling window it says so at most once in 24 h.
 3. If several limits block, the one that is free again last is named. Waiting for another one would be in vain.
-4. A sentence about a limit in USD speaks of percent, because what Darkroom pays is never quoted (core/reasons.py).
+4. A sentence about a limit in USD speaks of percent, because what Darkroom pays is never quoted (core/reasons.py). So
+   does one about the app's limit: what all customers use together is no customer's business.
 5. A user's own limits are in the user's row. An account's limits of scope ``user`` hold for each of its users. A user
    whose account has the same id has no row: all of the account's use is that user's.
 """
@@ -114,11 +115,12 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A ``warn`` limit has reached a step: what to publish."""
+    """A ``warn`` limit has reached a step: what to publish. ``until`` is when its window ends."""
 
     limit: Limit
     step: int
     used: int
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def both(one: Checked, other: Checked) -> Checked:
 def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
     """Which limit, how much of it is used, what this would cost, and (``advice``) when it is free again."""
     limit = exceeded.limit
-    if limit.unit is Unit.CREDITS:
+    if _is_quoted(limit):
         said = f"This needs up to {counted(exceeded.cost, 'credit')}. Used or held: {exceeded.used} of {limit.amount}"
     else:
         said = f"This needs up to {_percent(exceeded.cost, limit)}. Used or held: {_percent(exceeded.used, limit)}"
@@ -183,6 +185,25 @@ def sentence(exceeded: Exceeded, *, advice: bool = True) -> str:
         return f"{said} Ask for less, or have the limit raised."
     until = f"{exceeded.free_at:%Y-%m-%d %H:%M} UTC"
     return f"{said} Send it again with a new id after {until}, ask for less, or have the limit raised."
+
+
+def warning(notice: Notice) -> str:
+    """Which limit, and how much of it is used. Rule 4 holds here too."""
+    limit = notice.limit
+    said = f"{notice.step} % of the {limit.scope}'s limit {limit.limit_id!r} {_PER[limit.window]} are used or held"
+    return f"{said}: {notice.used} of {limit.amount}." if _is_quoted(limit) else f"{said}."
+
+
+def warned(notice: Notice) -> dict[str, object]:
+    """A warning in the answer to whoever asked for the generation: without what Darkroom pays (rule 4)."""
+    limit = notice.limit
+    named = {"id": limit.limit_id, "scope": limit.scope.value, "window": limit.window.value}
+    return {"limit": named, "percent": notice.step, "text": warning(notice)}
+
+
+def _is_quoted(limit: Limit) -> bool:
+    """Whether a sentence has numbers (rule 4)."""
+    return limit.unit is Unit.CREDITS and limit.scope is not Scope.APP
 
 
 def _percent(number: int, limit: Limit) -> str:
@@ -201,15 +222,16 @@ def _asked_and_total(limit: Limit, ground: Ground, cost: Cost) -> tuple[int, int
 def _notice(limit: Limit, total: int, ground: Ground) -> Notice | None:
     """The highest step that a total has reached, if it was not published before."""
     step = max((step for step in STEPS if total and total * 100 >= step * limit.amount), default=0)
-    return Notice(limit, step, total) if step > _published(limit, ground) else None
+    return Notice(limit, step, total, _until(limit, ground)) if step > _published(limit, ground) else None
 
 
 def _published(limit: Limit, ground: Ground) -> int:
     """The highest step that was published in this window."""
+    highest = 0
     for each in ground.warned:
         if each.limit_id == limit.limit_id and each.scope is limit.scope and ground.at < each.until:
-            return each.step
-    return 0
+            highest = max(highest, each.step)
+    return highest
 
 
 def _remembered(notices: list[Notice], ground: Ground) -> tuple[Warned, ...]:
@@ -218,7 +240,7 @@ def _remembered(notices: list[Notice], ground: Ground) -> tuple[Warned, ...]:
         return ground.warned
     replaced = {(notice.limit.scope, notice.limit.limit_id) for notice in notices}
     kept = [each for each in ground.warned if ground.at < each.until and (each.scope, each.limit_id) not in replaced]
-    new = [Warned(each.limit.limit_id, each.limit.scope, each.step, _until(each.limit, ground)) for each in notices]
+    new = [Warned(each.limit.limit_id, each.limit.scope, each.step, each.until) for each in notices]
     return (*kept, *new)
 
 

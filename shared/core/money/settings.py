@@ -7,7 +7,8 @@ Rules of this file:
 3. A plan change says what becomes of the running allowance (allowance.py, rule 5), in the same entry. That alone moves
    credits, in the order of arrival.
 4. A limit that is removed leaves its stamp, so that an older ``set_limit`` which comes later does not bring it back.
-5. A new zone is for the next window and the next period. What runs keeps its end.
+5. A limit that is changed warns anew, because its steps are others. The same limit set again does not.
+6. A new zone is for the next window and the next period. What runs keeps its end.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from shared.core.money.account import Account, Stamps, Standing, User, is_newer,
 from shared.core.money.allowance import Allowance, Becomes
 from shared.core.money.credits import Sums
 from shared.core.money.entries import Move
-from shared.core.money.limits import MOST_LIMITS, Limit, Scope, laid_over
+from shared.core.money.limits import MOST_LIMITS, Limit, Scope, Warned, laid_over
 from shared.core.money.moves import Moved, Posting, brought, post
 from shared.core.money.windows import zone_of
 
@@ -164,10 +165,19 @@ def _limited(  # noqa: PLR0913, PLR0917  # each is a fact of the command
         return _recorded(so_far, move, order, posting, said, superseded=True, **of_user)
     stamps = stamped(stamps, setting, order.issued_at, order.command_id)
     if user is not None:
-        so_far = replace(so_far, user=replace(user, limits=limits, stamps=stamps))
+        warned = _still_warned(user, limits)
+        so_far = replace(so_far, user=replace(user, limits=limits, warned=warned, stamps=stamps))
     else:
-        so_far = replace(so_far, account=replace(so_far.account, limits=limits, stamps=stamps))
+        account = so_far.account
+        changed = replace(account, limits=limits, warned=_still_warned(account, limits), stamps=stamps)
+        so_far = replace(so_far, account=changed)
     return _recorded(so_far, move, order, posting, said, superseded=False, **of_user)
+
+
+def _still_warned(holder: Account | User, limits: tuple[Limit, ...]) -> tuple[Warned, ...]:
+    """The memory of warnings (rule 5): that of a limit which has changed is forgotten."""
+    changed = {(each.scope, each.limit_id) for each in set(holder.limits) ^ set(limits)}
+    return tuple([each for each in holder.warned if (each.scope, each.limit_id) not in changed])
 
 
 def _stand(account: Account, standing: Standing, reason: str, move: Move, order: Order, posting: Posting) -> Moved:

@@ -31,7 +31,8 @@ class Span(StrEnum):
 #: The windows that begin and end with the calendar.
 CALENDAR = (Span.HOUR, Span.DAY, Span.WEEK, Span.MONTH)
 
-_SLOT_S, _SLOTS = 15 * 60, 96
+#: The length of a slot of the rolling window, and how many count beside the one that is going out.
+SLOT_S, SLOTS = 15 * 60, 96
 
 #: A zone's name is never longer. The longest of the database has 32 characters.
 _ZONE_CHARACTERS = 64
@@ -111,7 +112,7 @@ class Usage:
     def counted(self, span: Span, at: datetime) -> Counted:
         """What counts in one window at this time."""
         if span is Span.ROLLING_24H:
-            return _less_gone(self.slots, self.total, _slot(at) - _SLOTS)
+            return _less_gone(self.slots, self.total, _slot(at) - SLOTS)
         if not self.calendar:
             return (0, 0)
         window = self.calendar[CALENDAR.index(span)]
@@ -126,7 +127,7 @@ class Usage:
                 break
         calendar = tuple([window.plus(credits_, usd_micros) for window in rolled])
         number = _slot(at)
-        had = _less_gone(self.slots, self.total, number - _SLOTS)
+        had = _less_gone(self.slots, self.total, number - SLOTS)
         slots = _added(self.slots, number, credits_, usd_micros)
         return Usage(calendar, slots, (had[0] + credits_, had[1] + usd_micros))
 
@@ -156,12 +157,12 @@ class Usage:
 
     def rolls_free(self, at: datetime, excess: Counted) -> datetime:
         """When the rolling window has let go of at least ``excess`` (of either unit), if nothing more is used."""
-        last, gone_credits, gone_usd = _slot(at) - _SLOTS, 0, 0
+        last, gone_credits, gone_usd = _slot(at) - SLOTS, 0, 0
         for slot in (slot for slot in self.slots if slot[0] >= last):
             last, gone_credits, gone_usd = slot[0], gone_credits + slot[1], gone_usd + slot[2]
             if gone_credits >= excess[0] and gone_usd >= excess[1]:
                 break
-        return datetime.fromtimestamp((last + 1 + _SLOTS) * _SLOT_S, UTC)
+        return datetime.fromtimestamp((last + 1 + SLOTS) * SLOT_S, UTC)
 
 
 #: The windows of somebody who never used anything.
@@ -169,7 +170,7 @@ UNUSED = Usage()
 
 
 def _slot(at: datetime) -> int:
-    return int(at.timestamp()) // _SLOT_S
+    return int(at.timestamp()) // SLOT_S
 
 
 def _less_gone(slots: tuple[Slot, ...], total: Counted, first: int) -> Counted:
@@ -183,8 +184,8 @@ def _less_gone(slots: tuple[Slot, ...], total: Counted, first: int) -> Counted:
 
 def _added(slots: tuple[Slot, ...], number: int, credits_: int, usd_micros: int) -> tuple[Slot, ...]:
     """The slots with more in the last one. Those that are out are dropped."""
-    if slots and slots[0][0] < number - _SLOTS:
-        slots = tuple(slot for slot in slots if slot[0] >= number - _SLOTS)
+    if slots and slots[0][0] < number - SLOTS:
+        slots = tuple(slot for slot in slots if slot[0] >= number - SLOTS)
     if slots and slots[-1][0] == number:
         _, had_credits, had_usd = slots[-1]
         return (*slots[:-1], (number, had_credits + credits_, had_usd + usd_micros))

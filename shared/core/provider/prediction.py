@@ -200,6 +200,7 @@ class DeferReason(StrEnum):
     PROVIDER_UNAVAILABLE = "provider unavailable"
     IMAGES_UNAVAILABLE = "images unavailable"
     INPUTS_UNAVAILABLE = "inputs unavailable"
+    SWITCHES_UNAVAILABLE = "kill switches unavailable"
     PLANS_UNAVAILABLE = "plans unavailable"
 
     @classmethod

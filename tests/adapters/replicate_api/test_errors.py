@@ -82,7 +82,7 @@ async def test_an_answer_that_cannot_be_read_is_trouble() -> None:
 
 
 async def test_a_refusal_names_fields_and_rules() -> None:
-    """Of Replicate's sentences only the names and the rules come through, for they may quote an input."""
+    """With Replicate's sentences about them, unless these quote an input."""
     body = {
         "detail": "- input.output_format: 'a secret wish' is wrong\n",
         "invalid_fields": [
@@ -93,8 +93,8 @@ async def test_a_refusal_names_fields_and_rules() -> None:
     trouble, _ = await trouble_with(says(422, body, cf_ray="84ab-FRA"), write=True)
     assert isinstance(trouble, errors.ValidationError)
     assert trouble.fields == {"output_format": "enum", "prompt": "required"}
-    text = "models.predictions.create: not accepted: output_format (enum), prompt (required) (cf-ray 84ab-FRA)"
-    assert str(trouble) == text
+    named = "output_format (enum), prompt (required: prompt is required)"
+    assert str(trouble) == f"models.predictions.create: not accepted: {named} (cf-ray 84ab-FRA)"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,34 @@ def test_the_tree_is_drawn_as_it_is() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.ReplicateError) and kind is not errors.ReplicateError
     ]
     assert drawn == there
-    assert len(there) == 9
+    assert len(there) == 13
+
+
+@pytest.mark.parametrize(
+    ("ours", "builtin"),
+    [
+        (errors.ReplicateError, RuntimeError),
+        (errors.AuthenticationError, ValueError),
+        (errors.ValidationError, ValueError),
+        (errors.NoFileError, FileNotFoundError),
+        (errors.TransientError, ConnectionError),
+        (errors.TimedOutError, TimeoutError),
+    ],
+)
+def test_each_error_is_a_builtin_one_too(ours: type[errors.ReplicateError], builtin: type[Exception]) -> None:
+    """A caller that knows only Python's own errors catches it, and reads the same text."""
+    raised = ours("models.get", "why")
+    assert isinstance(raised, builtin)
+    assert isinstance(raised, RuntimeError)
+    assert str(raised) == "models.get: why"
+
+
+def test_a_text_ends_with_what_to_do() -> None:
+    """Of the class, or of the instance where that knows better; ``why`` is without it."""
+    credit = errors.CreditError("predictions.create", "the account has no credit left", ray="84ab")
+    assert str(credit).startswith("predictions.create: the account has no credit left (cf-ray 84ab). Add credit at ")
+    assert credit.why == "the account has no credit left"
+    assert str(errors.NotFoundError("x", "gone.", advice="Look elsewhere.")) == "x: gone. Look elsewhere."
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typing import Any
 from shared.adapters.azure_storage.tables.approval_columns import approval_columns, approval_of
 from shared.adapters.azure_storage.tables.attempt_columns import attempt_columns, attempt_of
 from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns, text_columns
+from shared.adapters.azure_storage.tables.notice_columns import notice_columns, notices_of
 from shared.adapters.azure_storage.tables.rows_money import hold_columns, hold_of
 from shared.core.events.generation_event import ChosenBy, Output, PassedOver
 from shared.core.keys import Key, index_key, row_key
@@ -93,6 +94,7 @@ def _opened_columns(generation: Generation) -> Row:
         **json_columns("chain", generation.chain),
         **json_columns("ledger", [[each.move, each.seq, each.digest] for each in generation.ledger]),
         **hold_columns(generation.hold),
+        **notice_columns(generation.notices),
         "captured_credits": generation.captured_credits,
         "refunded_credits": generation.refunded_credits or None,
         **json_columns("outputs", [asdict(output) for output in generation.outputs]),
@@ -172,6 +174,7 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         attempt=attempt,
         chain=columns.texts("chain"),
         hold=hold_of(columns),
+        notices=notices_of(columns),
         captured_credits=columns.get("captured_credits", int),
         refunded_credits=columns.maybe("refunded_credits", int) or 0,
         outputs=tuple(columns.built("outputs", Output, item) for item in columns.json("outputs", list) or []),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns
 from shared.core.money.account import NEVER_MOVED, Account, Hold, Stamp, Standing, User
 from shared.core.money.allowance import Running
+from shared.core.money.app_limits import AppLimits
 from shared.core.money.buckets import Bucket, Change, Part, Terms
 from shared.core.money.credits import MOST_SUM, SUMS, Sums, whole
 from shared.core.money.entries import LedgerEntry, Move
@@ -104,14 +105,26 @@ def _use(holder: Account | User) -> Row:
     """The columns that accounts and users share: windows, limits, warnings, stamps."""
     usage = holder.usage
     calendar = [[_text(each.start), _text(each.end), each.credits, each.usd_micros] for each in usage.calendar]
-    limits = [[each.limit_id, each.window, each.amount, each.unit, each.effect, each.scope] for each in holder.limits]
     return {
         **_listed("calendar", calendar),
         **_listed("slots", [list(slot) for slot in usage.slots]),
-        **_listed("limits", limits),
+        **limit_columns(holder),
         **_listed("warned", [[each.limit_id, each.scope, each.step, _text(each.until)] for each in holder.warned]),
+    }
+
+
+def limit_columns(holder: Account | User | AppLimits) -> Row:
+    """Limits and the stamps of settings: those of the app, as those of an account or a user."""
+    limits = [[each.limit_id, each.window, each.amount, each.unit, each.effect, each.scope] for each in holder.limits]
+    return {
+        **_listed("limits", limits),
         **_listed("stamps", [[each.setting, _text(each.issued_at), each.command_id] for each in holder.stamps]),
     }
+
+
+def app_limits_of(columns: Columns) -> AppLimits:
+    """The app's limits from a row. Raises UnreadableRow if they cannot be read."""
+    return AppLimits(_items(columns, "limits", _limit_of), _items(columns, "stamps", _stamp_of))
 
 
 def _use_of(columns: Columns) -> dict[str, Any]:
@@ -128,8 +141,12 @@ def _use_of(columns: Columns) -> dict[str, Any]:
         "warned": _items(
             columns, "warned", lambda each: Warned(str(each[0]), Scope(each[1]), _int(each[2]), _time(each[3]))
         ),
-        "stamps": _items(columns, "stamps", lambda each: Stamp(str(each[0]), _time(each[1]), str(each[2]))),
+        "stamps": _items(columns, "stamps", _stamp_of),
     }
+
+
+def _stamp_of(each: list[Any]) -> Stamp:
+    return Stamp(str(each[0]), _time(each[1]), str(each[2]))
 
 
 def _limit_of(each: list[Any]) -> Limit:

@@ -67,7 +67,7 @@ def _is_trouble(why: DeferReason) -> bool:
             return False
         case DeferReason.PROVIDER_UNAVAILABLE | DeferReason.IMAGES_UNAVAILABLE | DeferReason.INPUTS_UNAVAILABLE:
             return False
-        case DeferReason.PLANS_UNAVAILABLE:
+        case DeferReason.SWITCHES_UNAVAILABLE | DeferReason.PLANS_UNAVAILABLE:
             return False
         case _:
             assert_never(why)

@@ -93,15 +93,26 @@ def refused_fields(body: object) -> list[str]:
 
 def broken_rules(body: object) -> dict[str, str]:
     """The names in a 422's ``invalid_fields``, at most ten, each with the rule that it breaks, such as ``enum``."""
+    return {name: rule if _FIELD.fullmatch(rule) else "invalid" for name, (rule, _) in _invalid_fields(body).items()}
+
+
+def field_sentences(body: object) -> dict[str, str]:
+    """The same names, each with Replicate's sentence about it. A sentence may quote an input: redact it."""
+    return {name: sentence for name, (_, sentence) in _invalid_fields(body).items() if sentence}
+
+
+def _invalid_fields(body: object) -> dict[str, tuple[str, str]]:
+    """The names in a 422's ``invalid_fields``, at most ten, each with its rule and its sentence as they came."""
     entries = body.get("invalid_fields") if isinstance(body, dict) else None
-    rules: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict) or len(rules) == 10:
+        if not isinstance(entry, dict) or len(found) == 10:
             continue
         # "input.output_format", or "input" with the field in the description
         path = text(entry.get("field")).removeprefix("input").removeprefix(".")
-        described = _NAMED.match(text(entry.get("description")))
-        name, rule = path or (described[1] if described else ""), text(entry.get("type"))
+        sentence = text(entry.get("description"))
+        described = _NAMED.match(sentence)
+        name = path or (described[1] if described else "")
         if _FIELD.fullmatch(name):
-            rules.setdefault(name, rule if _FIELD.fullmatch(rule) else "invalid")
-    return rules
+            found.setdefault(name, (text(entry.get("type")), sentence))
+    return found

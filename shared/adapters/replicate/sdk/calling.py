@@ -45,11 +45,14 @@ from shared.adapters.replicate.sdk.operations import OPERATIONS, Operation
 from shared.adapters.replicate.sdk.retrying import Kind, pause_s
 from shared.adapters.replicate.sdk.statuses import Meaning, is_token_refused, meaning_of, sent_with_fresh_token
 from shared.adapters.replicate.sdk.token import ConfigurationError, SecretSource, checked
-from shared.core.provider.redaction import redacted
+from shared.core.provider.redaction import MARK, redacted
 from shared.core.requests.lenient_json import fields_of
 from shared.ports import Unavailable
 
 T = TypeVar("T")
+
+_REFUSED_TOKEN = "unauthorized: is the API token the current one?"
+_NEW_TOKEN = "Make a new one at replicate.com/account/api-tokens."
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +248,7 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime, sent
     answered, hint_s = f"answered {status}", answers.retry_after_s(response, now)
     match _meaning_of(response, operation):
         case Meaning.TOKEN_REFUSED:
-            return AuthenticationError(
-                name, "unauthorized: is the API token the current one?", status=status, ray=trace
-            )
+            return AuthenticationError(name, _REFUSED_TOKEN, status=status, ray=trace, advice=_NEW_TOKEN)
         case Meaning.FORBIDDEN | Meaning.BLOCKED:
             said = _said(response, sent, "this account may not do that")
             return AuthenticationError(name, said, status=status, ray=trace)
@@ -277,12 +278,20 @@ def _meaning_of(response: httpx.Response, operation: Operation) -> Meaning:
 
 
 def _not_accepted(response: httpx.Response, name: str, sent: Iterable[str]) -> ValidationError:
-    """The exception for what is not accepted. It names the fields, or else quotes Replicate's own sentence."""
+    """The exception for what is not accepted. It names the fields, and quotes Replicate's own sentences."""
+    texts = list(sent)
     rules = answers.broken_rules(answers.decoded(response))
-    named = ", ".join(f"{field} ({rule})" for field, rule in rules.items())
+    sentences = answers.field_sentences(answers.decoded(response))
+    quoted = {field: redacted(sentence, texts) for field, sentence in sentences.items()}
+    named = ", ".join(f"{field} ({_rule(rule, quoted.get(field, ''))})" for field, rule in rules.items())
     unsaid = f"answered {response.status_code}"
-    said = f"not accepted: {named}" if named else _said(response, sent, "not accepted", unsaid)
+    said = f"not accepted: {named}" if named else _said(response, texts, "not accepted", unsaid)
     return ValidationError(name, said, rules, status=response.status_code, ray=ray(response))
+
+
+def _rule(rule: str, sentence: str) -> str:
+    """A rule with Replicate's sentence about it, unless nothing of that is left after the redaction."""
+    return f"{rule}: {sentence}" if sentence.replace(MARK, "").strip(" .,:;'\"") else rule
 
 
 def _said(response: httpx.Response, sent: Iterable[str], meaning: str, unsaid: str = "") -> str:

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError
@@ -75,6 +75,8 @@ class Wait:
             async with asyncio.timeout(max(left_s(self._deadline), ONE_READ_S)), aclosing(self.turns()) as turns:
                 async for _ in turns:
                     pass
+        except ReplicateError:  # one of its classes is a TimeoutError too
+            raise
         except TimeoutError:
             raise self._timed_out() from None
         if self.known is None:  # the loop ends without an exception only after a read
@@ -89,17 +91,23 @@ class Wait:
         """
         while True:
             yield self.known
-            with suppress(TimeoutError, *self._waits_out):
+            try:
                 async with asyncio.timeout(max(left_s(self._deadline), ONE_READ_S)):
                     self.known = await self._read(self._prediction_id)
                 if self.known.status.finished:
                     return
+            except ReplicateError as trouble:  # before TimeoutError, which the error of a read may be too
+                if not isinstance(trouble, self._waits_out):
+                    raise
+            except TimeoutError:
+                pass
             await asyncio.sleep(min(next(self._pauses), left_s(self._deadline)))
             if time.monotonic() >= self._deadline:
                 raise self._timed_out()
 
     def _timed_out(self) -> TimedOutError:
-        return TimedOutError(self._operation, f"prediction {self._prediction_id} still runs after {self._bound_s:g} s")
+        still = f"prediction {self._prediction_id} still runs after {self._bound_s:g} s"
+        return TimedOutError(self._operation, still, prediction_id=self._prediction_id)
 
 
 def left_s(deadline: float) -> float:

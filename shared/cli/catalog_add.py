@@ -1,0 +1,274 @@
+"""``catalog add``: a model of Replicate's, written as an entry of the operator's own catalogue.
+
+Rules of this file:
+1. The model is read from Replicate, or from a file with its schema. A guess stays marked until it is confirmed, and a
+   marked entry is not offered.
+2. Nothing runs at Replicate unless --try says so, and then one cheap prediction.
+3. Rights on the catalogue file are the only rights needed. With --from and a path, no settings are needed either.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shared.cli.catalog_place import Opened, Place, opened
+from shared.cli.catalog_saying import Said, asked, keyboard_is_there, today, with_said
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
+from shared.config.data_files import MOST_BYTES
+from shared.core.catalog.catalog import QUALITIES, Catalog, Model
+from shared.core.catalog.drafting.draft import Draft, draft
+from shared.core.catalog.drafting.published import Published, read_published
+from shared.core.catalog.drafting.writing import changed_entry, entry_text, with_entry
+from shared.core.catalog.reading import CatalogError
+from shared.core.modality import Modality
+from shared.core.reasons import Refusal, counted
+from shared.core.requests.fields import MODALITIES
+
+if TYPE_CHECKING:
+    from shared.adapters.replicate.trying import Tried
+
+Price = Annotated[
+    list[str] | None, typer.Option("--price", help="USD for a unit, such as 0.04/image. Repeat it.", metavar="USD/UNIT")
+]
+Page = Annotated[str | None, typer.Option(help="The page where the price was read.", metavar="URL")]
+Day = Annotated[str | None, typer.Option(help="The day on which the price was true.", metavar="DATE")]
+Credits = Annotated[
+    int | None, typer.Option(help="Credits; by default those of the margin rule.", min=1, max=1_000_000, metavar="N")
+]
+RunS = Annotated[
+    int | None,
+    typer.Option("--run-s", help="The machine's seconds that one output takes at worst.", min=1, max=86_400),
+]
+File = Annotated[
+    str | None, typer.Option("--file", help="Your catalogue file, if CATALOG_FILE names none.", metavar="PATH")
+]
+TierName = Annotated[str | None, typer.Option(help="The lowest tier that includes it.", metavar="free|basic|premium")]
+Quality = Annotated[str | None, typer.Option(help="Its quality class.", metavar="|".join(QUALITIES))]
+
+
+def add(  # noqa: PLR0913, PLR0917  # each is an option of the command
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="The model at Replicate.", metavar="OWNER/NAME")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="A file with its openapi_schema, instead of Replicate.", metavar="FILE")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Our name for it; default: its own.", metavar="NAME")] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="What it makes, if the schema does not say.", metavar="|".join(MODALITIES))
+    ] = None,
+    price: Price = None,
+    page: Page = None,
+    day: Day = None,
+    credits: Credits = None,  # noqa: A002  # the option's name
+    run_s: RunS = None,
+    tier: TierName = None,
+    quality: Quality = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Another value, in TOML. Repeat it.", metavar="PLACE=VALUE")
+    ] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option(help="Confirm a guess, or `all`. Repeat it.", metavar="PLACE")
+    ] = None,
+    ask: Annotated[bool | None, typer.Option("--ask/--no-ask", help="Ask; default: on a terminal.")] = None,
+    tries: Annotated[bool, typer.Option("--try", help="Test it with one cheap prediction, which costs money.")] = False,
+    picture: Annotated[
+        str, typer.Option(help="For --try: the https address of a picture, if it needs one.", metavar="URL")
+    ] = "",
+    file: File = None,
+    replace: Annotated[bool, typer.Option(help="Replace an entry of this name in your file.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Show the entry and write nothing.")] = False,
+) -> None:
+    """Add a model of Replicate's to your catalogue.
+
+    Reads its input schema and writes an entry with every guess marked. A marked or unpriced entry is not offered.
+    """
+    if modality is not None and modality not in MODALITIES:
+        raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
+    said = Said(
+        prices=price or (),
+        page=page,
+        day=day,
+        credits=credits,
+        run_s=run_s,
+        tier=tier,
+        quality=quality,
+        changes=changes or (),
+        accepted=accept or (),
+    )
+    adding = _Adding(command_context_of(context), model, said)
+    adding.source, adding.name, adding.picture, adding.tries = source, name or "", picture, tries
+    adding.modality = Modality(modality) if modality else None
+    adding.asks = keyboard_is_there() if ask is None else ask
+    adding.replaces, adding.shows = replace, show
+    adding.run(file)
+
+
+class _Adding:
+    """One run of the command."""
+
+    def __init__(self, context: CommandContext, model: str, said: Said) -> None:
+        self.context, self.model, self.said = context, model, said
+        self.source: str | None = None
+        self.name, self.picture = "", ""
+        self.modality: Modality | None = None
+        self.asks = self.tries = self.replaces = self.shows = False
+
+    def run(self, file: str | None) -> None:
+        """Run it, with the app only if something needs it."""
+        alone = self.source is not None and not self.tries
+        try:
+            place = None if self.shows else Place.of(self.context.env, file)
+        except RefusedError as refused:
+            self.context.screen.complain(str(refused))
+            raise typer.Exit(1) from None
+        if alone and (place is None or not place.needs_app):
+            self.context.do_alone(lambda: self._end(None, place))
+        else:
+            self.context.do(lambda operations: self._end(operations, place), loads=False)
+
+    async def _end(self, operations: Operations | None, place: Place | None) -> int:
+        try:
+            return await self._added(operations, place)
+        except CatalogError as error:
+            raise RefusedError(f"Nothing was written. {error}") from None
+
+    async def _added(self, operations: Operations | None, place: Place | None) -> int:
+        published = await _published(operations, self.model, self.source)
+        made = with_said(draft(published, self.name, self.modality), self.said, today())
+        if self.asks:
+            made = asked(self.context.screen, made, self.said)
+        file = None if place is None else await opened(operations, place)
+        if file is not None and changed_entry(file.text, made.name) and not self.replaces:
+            raise RefusedError(f"{file.place.name} has a model {made.name} already. --replace replaces it.")
+        _checked(file, made, published)
+        if self.tries and operations is not None:
+            made = await _tried(self.context, operations, made, self.picture)
+        _show(self.context, made, published)
+        if file is None:
+            return 0
+        await file.write(operations, _text(file, made, published))
+        _say_todo(self.context, file.place, made)
+        return 0
+
+
+async def _published(operations: Operations | None, model: str, source: str | None) -> Published:
+    """The model as it is published, from a file or from Replicate. Raises RefusedError."""
+    if source is not None:
+        return read_published(_owner_name(model), _document(source))
+    # Imported here, because the other commands need no HTTP client and should not wait for its import.
+    from shared.adapters.replicate.publishing import published_at  # noqa: PLC0415
+    from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415
+
+    if operations is None:
+        raise RefusedError("Replicate can only be read with the app's settings.")
+    try:
+        return await published_at(operations.replicate.api, _owner_name(model))
+    except ReplicateError as trouble:
+        raise RefusedError(f"{model} could not be read at Replicate. {trouble}") from None
+
+
+def _owner_name(model: str) -> str:
+    owner, slash, name = model.partition("/")
+    if not (slash and owner and name) or "/" in name or ":" in name:
+        raise RefusedError("The model must be OWNER/NAME, as on its page at Replicate, without a version.")
+    return model
+
+
+def _document(source: str) -> object:
+    path = Path(source)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise RefusedError(f"{source} is larger than {MOST_BYTES} bytes.")
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise RefusedError(f"{source} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise RefusedError(f"{source} is not JSON.") from None
+
+
+def _text(file: Opened | None, made: Draft, published: Published) -> str:
+    comments = tuple(_comments(made, published))
+    return with_entry(file.text if file is not None else "", made.name, made.entry, comments)
+
+
+def _checked(file: Opened | None, made: Draft, published: Published) -> Catalog:
+    """The whole catalogue with the draft in it. Raises RefusedError."""
+    opened_file = file or Opened(Place("your catalogue", "", setting=False), "", None, "")
+    return opened_file.checked(_text(file, made, published))
+
+
+def _comments(made: Draft, published: Published) -> list[str]:
+    version = f", version {published.version[:12]}" if published.version else ""
+    read = f"Read from the schema of {published.name}{version} on {today().isoformat()}."
+    return [read, *(f"Not sent: {name} ({why})." for name, why in made.left_out.items())]
+
+
+async def _tried(context: CommandContext, operations: Operations, made: Draft, picture: str) -> Draft:
+    """The draft after one cheap prediction. Raises RefusedError if it failed."""
+    from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415  # as above
+    from shared.adapters.replicate.trying import cheapest, try_once  # noqa: PLC0415
+
+    model = _model(made)
+    inputs = cheapest(model, picture)
+    if isinstance(inputs, Refusal):
+        raise RefusedError(f"It cannot be tried: {inputs.text}. --picture gives it a picture.")
+    try:
+        tried = await try_once(operations.replicate.api, model, inputs)
+    except ReplicateError as trouble:
+        raise RefusedError(f"The try failed, and nothing was written. {trouble}") from None
+    if tried.error:
+        raise RefusedError(f"The try failed, and nothing was written. Prediction {tried.prediction_id}: {tried.error}")
+    context.screen.say(f"Prediction {tried.prediction_id} succeeded in {tried.run_s:g} s.")
+    return _learned(made, tried)
+
+
+def _model(made: Draft) -> Model:
+    from shared.core.catalog.file import build_catalog  # noqa: PLC0415  # only a try needs it
+
+    return build_catalog({"version": "draft", "models": {made.name: made.entry}}).models[made.name]
+
+
+def _learned(made: Draft, tried: "Tried") -> Draft:
+    """The draft with what the prediction showed: the shape of the output, and how long it took."""
+    if tried.shape and made.table["modality"] != Modality.TRAINING:
+        made = made.changed("output", tried.shape)
+    if tried.run_s and "expected_s" in made.marks:
+        made = made.changed("expected_s", max(1, round(tried.run_s)))
+    return made
+
+
+def _show(context: CommandContext, made: Draft, published: Published) -> None:
+    screen = context.screen
+    screen.say(entry_text(made.name, made.table))
+    if made.left_out:
+        screen.table(("NOT SENT", "WHY"), list(made.left_out.items()))
+        screen.say("")
+    if made.marks:
+        screen.table(
+            ("GUESSED", "VALUE", "WHY"), [(place, _short(made, place), why) for place, why in made.marks.items()]
+        )
+        screen.say("")
+    if published.output is None and "output" not in made.marks:
+        screen.say("The document has no output shape; yours was taken.")
+
+
+def _short(made: Draft, place: str) -> str:
+    value: Any = made.at(place)
+    if isinstance(value, Mapping):
+        return str(value.get("field", value.get("type", "")))
+    return "" if value is None else str(value)
+
+
+def _say_todo(context: CommandContext, place: Place, made: Draft) -> None:
+    screen = context.screen
+    screen.say(f"{made.name} was written to {place.name}.")
+    if made.marks:
+        marks = counted(len(made.marks), "open mark")
+        screen.say(f"It is not offered yet: it has {marks}. Delete those that are right, or add it with --accept.")
+    if "prices" not in made.table:
+        screen.say(f"It is not offered yet: it has no price. {context.program} catalog price {made.name} gives it one.")
+    for step in place.todo():
+        screen.say(f"- {step}")

@@ -1,0 +1,107 @@
+"""``catalog price``: a price with its page and day, written into the operator's own catalogue.
+
+Rules of this file:
+1. The price and its credits are laid over what the catalogue says of the model. An unpriced model is offered with them.
+2. A model of the app's own stays where it is: the operator's file gets these fields alone.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from shared.cli.catalog_add import Credits, Day, File, Page, Price, Quality, RunS, TierName
+from shared.cli.catalog_place import Opened, Place, opened
+from shared.cli.catalog_saying import Said, price_of, today
+from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
+from shared.core.catalog.catalog import Model
+from shared.core.catalog.drafting.draft import Draft
+from shared.core.catalog.drafting.pricing import Priced, priced
+from shared.core.catalog.drafting.writing import changed_entry, with_entry
+from shared.core.catalog.reading import CatalogError
+
+
+def price(  # noqa: PLR0913, PLR0917  # each is an option of the command
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(help="Models of the catalogue.", metavar="NAME...")],
+    usd: Price = None,
+    page: Page = None,
+    day: Day = None,
+    credits: Credits = None,  # noqa: A002  # the option's name
+    run_s: RunS = None,
+    tier: TierName = None,
+    quality: Quality = None,
+    file: File = None,
+) -> None:
+    """Give models a price that you read on a page, in your own catalogue.
+
+    A model without a price is offered as soon as it has one. Several models get the same price.
+    """
+    command_context = command_context_of(context)
+    said = Said(prices=usd or (), page=page, day=day, credits=credits, run_s=run_s, tier=tier, quality=quality)
+    try:
+        place = Place.of(command_context.env, file)
+    except RefusedError as refused:
+        command_context.screen.complain(str(refused))
+        raise typer.Exit(1) from None
+    if place.needs_app:
+        command_context.do(lambda operations: _priced(command_context, operations, place, names, said), loads=False)
+    command_context.do_alone(lambda: _priced(command_context, None, place, names, said))
+
+
+async def _priced(
+    context: CommandContext, operations: Operations | None, place: Place, names: list[str], said: Said
+) -> int:
+    try:
+        given = price_of(said, today())
+        if given is None:
+            raise RefusedError("Which price? --price such as 0.04/image, with --page and --day.")
+        file = await opened(operations, place)
+        text, before = file.text, file.checked(file.text)
+        for name in dict.fromkeys(names):
+            model = before.find(name)
+            if model is None:
+                raise RefusedError(f"{name} is not in the catalogue. {context.program} catalog add OWNER/NAME adds it.")
+            text = with_entry(text, model.name, _entry(file, model, given, said))
+    except CatalogError as error:
+        raise RefusedError(f"Nothing was written. {error}") from None
+    after = file.checked(text)
+    await file.write(operations, text)
+    rows = [
+        (model.name, model.status.value, model.credits, model.credits_per.value)
+        for name in dict.fromkeys(names)
+        if (model := after.find(name))
+    ]
+    context.screen.table(("MODEL", "STATUS", "CREDITS", "PER"), rows)
+    for step in place.todo():
+        context.screen.say(f"- {step}")
+    return 0
+
+
+def _entry(file: Opened, model: Model, given: Priced, said: Said) -> Mapping[str, Any]:
+    """What the operator's file says of the model, with the price."""
+    mine = dict(changed_entry(file.text, model.name))
+    made = priced(Draft(model.name, _table(model), {}, {}), given).table
+    fields = ("credits", "credits_per", "prices", "price_date", "price_page")
+    mine |= {name: made[name] for name in fields if name in made}
+    mine |= {name: value for name, value in (("tier", said.tier), ("quality", said.quality)) if value is not None}
+    return mine
+
+
+def _table(model: Model) -> Mapping[str, Any]:
+    """The parts of an entry from which credits are calculated."""
+    sizing = model.sizing
+    return {
+        "modality": model.modality.value,
+        "prompt_characters": list(model.prompt_characters),
+        "sizing": {"from": sizing.low, "to": sizing.high, "step": sizing.step} if sizing and sizing.free else None,
+        "inputs": {
+            item.name: {
+                "field": item.field,
+                "choices": list(item.choices),
+                "default": item.default,
+                **({"to": item.high} if item.high < float("inf") else {}),
+            }
+            for item in model.inputs.values()
+        },
+    }

@@ -1,0 +1,1 @@
+"""Drafting an entry of the catalogue from a model's published schema."""

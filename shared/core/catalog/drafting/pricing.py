@@ -1,0 +1,126 @@
+"""The price of a draft: what was read on a page, and the credits that follow from it.
+
+Rules of this file:
+1. A price is kept with the page where it was read and the day. Neither is ever proposed.
+2. Credits pay for the worst case of one output, second, thousand tokens or hundred steps (margin.py). The price of a
+   machine's second says nothing without how many of them one output takes at worst: then credits must be given.
+3. An input picture counts as one megapixel, a size without a number as one: as in the app's own catalogue.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from shared.core.catalog.drafting.draft import Draft
+from shared.core.catalog.margin import credits_for
+from shared.core.catalog.reading import CatalogError
+from shared.core.money.pricing import Price, Unit
+
+_MEGAPIXELS = re.compile(r"(\d+(?:\.\d+)?) ?mp", re.ASCII)
+_KILOPIXELS = re.compile(r"(\d)k", re.ASCII)
+
+#: What credits are counted by, for a price in these units, if the entry has an input that is counted.
+_PER: Mapping[Unit, tuple[str, str]] = {
+    Unit.SECOND: ("second", "duration_s"),
+    Unit.MILLION_TOKENS_OUT: ("thousand_tokens", "max_tokens"),
+    Unit.MILLION_TOKENS_IN: ("thousand_tokens", "max_tokens"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Priced:
+    """What an operator says of a model's price. ``run_s``: the machine's seconds that one output takes at worst."""
+
+    prices: tuple[Price, ...]
+    page: str
+    day: date
+    credits: int | None = None
+    run_s: int | None = None
+
+
+def read_price(text: str) -> Price:
+    """A price such as ``0.04/image``: USD for a unit. Raises CatalogError."""
+    amount, _, unit = text.partition("/")
+    try:
+        micros = Decimal(amount) * 1_000_000
+    except InvalidOperation:
+        micros = Decimal(0)
+    if unit in tuple(Unit) and micros.is_finite() and micros == micros.to_integral_value() and 0 < micros <= 10**12:
+        return Price(Unit(unit), int(micros))
+    said = "a price must be USD for a unit, such as 0.04/image, with at most six decimals"
+    raise CatalogError(f"{said}; units are {', '.join(Unit)}")
+
+
+def priced(draft: Draft, given: Priced) -> Draft:
+    """The draft with its price, and with credits. Raises CatalogError if they cannot be calculated."""
+    per = _per(draft.table, given.prices)
+    credits = given.credits if given.credits is not None else _proposed(draft, given, per)  # noqa: A001  # the entry's word
+    table = {name: value for name, value in draft.table.items() if name not in ("inputs", "credits_per")}
+    table |= {"credits": credits, **({"credits_per": per} if per else {})}
+    table |= {
+        "prices": [{"unit": price.unit.value, "usd_micros": price.usd_micros} for price in given.prices],
+        "price_date": given.day,
+        "price_page": given.page,
+    }
+    return replace(draft, table={**table, "inputs": draft.table.get("inputs", {})})
+
+
+def _per(table: Mapping[str, Any], prices: Sequence[Price]) -> str:
+    """What credits are counted by. Empty: by output."""
+    inputs = table.get("inputs", {})
+    counted = {each.get("field", name): each for name, each in inputs.items()}
+
+    def has(field: str) -> bool:
+        return isinstance(counted.get(field, {}).get("default"), int)
+
+    for price in prices:
+        per, field = _PER.get(price.unit, ("", ""))
+        if price.unit is Unit.GPU_SECOND and table.get("modality") == "training":
+            per, field = "hundred_steps", "training_steps"
+        elif price.unit is Unit.GPU_SECOND and table.get("modality") in ("audio", "video"):
+            per, field = "second", "duration_s"
+        if per and has(field):
+            return per
+    return ""
+
+
+def _proposed(draft: Draft, given: Priced, per: str) -> int:
+    table = draft.table
+    if any(price.unit is Unit.GPU_SECOND for price in given.prices) and given.run_s is None:
+        of = per.replace("_", " ") or "output"
+        said = f"{draft.name}: the machine is paid by the second. Say --run-s, its seconds for one {of} at worst"
+        raise CatalogError(f"{said}, or --credits")
+    if per != "second" and any(price.unit is Unit.SECOND for price in given.prices):
+        raise CatalogError(f"{draft.name}: a price by the second needs an input for the duration, with a default")
+    counts: Mapping[Unit, Decimal] = {
+        Unit.IMAGE: Decimal(1),
+        Unit.RUN: Decimal(1),
+        Unit.SECOND: Decimal(1),
+        Unit.GPU_SECOND: Decimal(given.run_s or 0),
+        Unit.MEGAPIXEL_IN: Decimal(1),
+        Unit.MEGAPIXEL_OUT: most_megapixels(table),
+        Unit.MILLION_TOKENS_IN: Decimal(table.get("prompt_characters", [3, 500])[1]) / 1_000_000,
+        Unit.MILLION_TOKENS_OUT: Decimal(1000) / 1_000_000,
+    }
+    worst = sum((price.usd_micros * counts[price.unit] for price in given.prices), Decimal(0))
+    return credits_for(int(worst.to_integral_value(rounding="ROUND_CEILING")))
+
+
+def most_megapixels(table: Mapping[str, Any]) -> Decimal:
+    """The largest size that can be requested, by sides or by a word such as "2 MP" or "4K"; else one megapixel."""
+    sizes = [Decimal(1)]
+    sizing = table.get("sizing")
+    if isinstance(sizing, Mapping):
+        sizes.append(Decimal(sizing["to"]) ** 2 / 1_000_000)
+    for name, each in table.get("inputs", {}).items():
+        if each.get("field", name) != "resolution":
+            continue
+        for choice in map(str.lower, map(str, each.get("choices", []))):
+            if found := _MEGAPIXELS.fullmatch(choice):
+                sizes.append(Decimal(found[1]))
+            elif found := _KILOPIXELS.fullmatch(choice):
+                sizes.append((Decimal(found[1]) * 1024) ** 2 / 1_000_000)
+    return max(sizes)
