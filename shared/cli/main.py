@@ -18,6 +18,7 @@ from shared.cli.pausing import pause, paused, resume
 from shared.cli.printing import Screen
 from shared.cli.receipts import keys, receipt
 from shared.cli.submitting import submit
+from shared.cli.training import train
 from shared.cli.uploads import upload
 from shared.cli.usage import usage
 from shared.config.settings import Settings
@@ -37,6 +38,7 @@ app = typer.Typer(help=_HELP, add_completion=False, no_args_is_help=True, rich_m
 
 app.command("submit")(submit)
 app.command("upload")(upload)
+app.command("train")(train)
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)

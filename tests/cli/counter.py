@@ -88,6 +88,8 @@ class FakeApp:
     answers: Mapping[str, str]
     trouble: str = ""
     closed: int = 0
+    #: Replicate's client library, for the commands that use more of it than its port has.
+    connected: Connected | None = None
 
     @property
     def store(self) -> FindingStore:
@@ -105,8 +107,10 @@ class FakeApp:
 
     @property
     def replicate(self) -> Connected:
-        """No test here uses it: `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
-        raise NotImplementedError
+        """What the test has set. `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
+        if self.connected is None:
+            raise NotImplementedError
+        return self.connected
 
     def edited_file(self, container: str, name: str) -> EditedFile:
         """No test here uses it: a catalogue in a blob is tested with Azurite."""

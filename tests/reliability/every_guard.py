@@ -2,6 +2,7 @@
 
 from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.approval_guards import APPROVAL_GUARDS
+from tests.reliability.archive_guards import ARCHIVE_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.guards import GUARDS, Guard
@@ -19,6 +20,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     GUARDS,
     ANSWER_GUARDS,
     APPROVAL_GUARDS,
+    ARCHIVE_GUARDS,
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
     MODALITY_GUARDS,

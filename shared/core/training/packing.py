@@ -7,8 +7,8 @@ Rules of this file:
 3. The writer returns bytes, and its caller writes them: it holds one directory record for each file, and no content.
 """
 
+import binascii
 import struct
-import zlib
 from collections.abc import Iterable
 
 #: 1980-01-01 00:00:00, as MS-DOS writes a date.
@@ -32,7 +32,8 @@ class ZipPacker:
         """What stands before the content of a file. The caller writes it, and the content behind it."""
         coded = name.encode()
         flags = 0 if name.isascii() else _UTF_8
-        same = struct.pack("<HHHHIIIH", flags, 0, 0, _DATE, zlib.crc32(content), len(content), len(content), len(coded))
+        crc, size = binascii.crc32(content), len(content)
+        same = struct.pack("<HHHHIIIH", flags, 0, 0, _DATE, crc, size, size, len(coded))
         head = _LOCAL + struct.pack("<H", _VERSION) + same + struct.pack("<H", 0) + coded
         self._records.append(
             _CENTRAL
