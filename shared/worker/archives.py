@@ -150,7 +150,7 @@ async def _screen(look: _Look) -> ScreenedRequest:
 async def _store(look: _Look) -> str:
     """Store the archive that the model gets, by its content: another try that packs another one overwrites nothing."""
     deps, packed = look.deps, look.packed
-    size_bytes = packed.tell()
+    size_bytes = packed.seek(0, io.SEEK_END)
     if size_bytes > deps.limits.upload_bytes:
         raise ArchiveUnfit("It is larger than an upload may be.")
     packed.seek(0)

@@ -222,7 +222,7 @@ def test_a_link_is_not_followed(trainer: Trainer, folder: Path, tmp_path: Path) 
     assert b"secret" not in trainer.blobs.uploads["ada/ada/t1.zip"]
 
 
-def test_a_destination_that_is_not_there_is_made_if_told_so(trainer: Trainer, folder: Path) -> None:
+def test_a_destination_that_is_not_there_is_made_if_asked(trainer: Trainer, folder: Path) -> None:
     """Private by default."""
     called = call(trainer, folder, "--destination", "me/new", "--create")
     assert called.code == 0
@@ -278,7 +278,7 @@ def test_weights_never_overwrite_a_file(trainer: Trainer, folder: Path) -> None:
     assert (folder.parent / "out" / "t1.tar").read_bytes() == b"mine"
 
 
-def test_a_training_that_goes_on_is_left_alone(trainer: Trainer, folder: Path) -> None:
+def test_a_training_that_goes_on_continues(trainer: Trainer, folder: Path) -> None:
     """The command ends, and says how to look at it."""
     trainer.looks = 10_000
     called = call(trainer, folder, "--within", "60")

@@ -234,7 +234,7 @@ async def test_a_policy_may_have_a_sample_screened() -> None:
     assert "broken.jpg cannot be used" in refused(broken, Reason.INPUT_INVALID)
 
 
-async def test_the_sample_follows_from_a_seed_that_nobody_is_told() -> None:
+async def test_the_sample_follows_from_a_secret_seed() -> None:
     """Two seeds draw two samples; the seed is in nothing that is saved, sent or logged."""
     drawn = []
     for seed in (123_456_789, 987_654_321):

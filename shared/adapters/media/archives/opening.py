@@ -57,7 +57,7 @@ def opened(file: BinaryIO, spare: BinaryIO, bounds: Bounds) -> OpenedArchive:
 
 
 def weights_of(file: BinaryIO, spare: BinaryIO) -> tuple[str, str]:
-    """Content type and extension of weights. Raises ArchiveUnfit if they are none."""
+    """Content type and extension of weights. Raises ArchiveUnfit if it has no such header."""
     try:
         return _weights_of(file, spare)
     except Unfit as unfit:

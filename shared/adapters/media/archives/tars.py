@@ -75,7 +75,7 @@ def _name(head: bytes) -> str:
 
 
 def _content_bytes(head: bytes, given: dict[str, str]) -> int:
-    """The size of the content behind a header. Raises Unfit if the header is none, by its mark or its checksum."""
+    """The size of the content behind a header. Raises Unfit for a wrong mark or checksum."""
     total = sum(head) - sum(head[148:156]) + 8 * ord(" ")
     if head[257:262] != b"ustar" or _number(head[148:156]) != total:
         raise Unfit(BROKEN)

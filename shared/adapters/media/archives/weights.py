@@ -6,7 +6,7 @@ numbers of the tensors, one behind the other.
 Rules of this file:
 1. The header must account for every byte: each tensor begins where the one before it ends, is as long as its type and
    shape say, and the last one ends with the file.
-2. A name decides nothing. What is called safetensors and has no such header is refused, and so is a text that is none.
+2. A name decides nothing. What is called safetensors without such a header is refused, and so is a binary text.
 """
 
 import json
@@ -34,7 +34,7 @@ _BITS: Mapping[str, int] = {
 
 
 class _WrongError(ValueError):
-    """The header is none. Never leaves this file."""
+    """The header describes something else. Never leaves this file."""
 
 
 def check_safetensors(name: str, size_bytes: int, chunks: Iterable[bytes]) -> None:
