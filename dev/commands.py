@@ -35,6 +35,7 @@ COMMANDS = {
     "simulate": "run thousands of faulty histories on virtual time",
     "fairness": "waits in a queue of many accounts, with turns and without them, on virtual time",
     "budget": "many requests at once at accounts with room for a few: how many get through, here and in other designs",
+    "crowd": "one account, many generations a second, several processes: how long a move takes, and what it costs",
     "outage": "an hour without Replicate under load, on virtual time",
     "fuzz": "mutated pictures, or messages, by the thousand: every one is read or refused",
 }

@@ -30,6 +30,9 @@ class FakeStore:
         self.before_commit: list[Callable[[AnyGeneration | None, Transition[AnyGeneration]], None]] = []
         #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
+        #: The sizes of the groups that were saved, and the rows of a transaction.
+        self.groups: list[int] = []
+        self.most_rows = 100
         self._etags: dict[str | Key | tuple[str, str], str] = {}
         self._written = 0
 
@@ -66,8 +69,7 @@ class FakeStore:
         await _turn()
         generation, account, user = transition.generation, transition.account, transition.user
         key = generation.key
-        parts = [part for part in (account, user, *transition.entries) if part is not None]
-        if any(part.account_id != key.account_id for part in parts):
+        if any(part.account_id != key.account_id for part in _parts(transition)):
             raise ValueError("a transaction is about one account")
         expected = loaded.generation_etag if loaded.generation is not None else ""
         if self._etags.get(key, "") != expected:
@@ -79,10 +81,50 @@ class FakeStore:
         self._put(account, user, transition.entries)
         return self._loaded(key)
 
+    async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
+        """See ``Store``."""
+        await _turn()
+        group = group[: self._fit(group)]
+        first, last = group[0][0], group[-1][1].account
+        users = {made.user.user_id: (made.user, loaded.user_etag) for loaded, made in group if made.user is not None}
+        entries = [entry for _, made in group for entry in made.entries]
+        if last is None or any(part.account_id != last.account_id for _, made in group for part in _parts(made)):
+            raise ValueError("a transaction is about one account")
+        for loaded, made in group:
+            expected = loaded.generation_etag if loaded.generation is not None else ""
+            if self._etags.get(made.generation.key, "") != expected:
+                raise Conflict
+        self._expect(last, first.account_etag, None, "", entries)
+        for user, etag in users.values():
+            if self._etags.get((user.account_id, user.user_id), "") != etag:
+                raise Conflict
+        for _, made in group:
+            for look in self.before_commit:
+                look(self.saved_generations.get(made.generation.key), made)
+            self.put_generation(made.generation)
+            self._put(made.account, made.user, made.entries)
+        self.groups.append(len(group))
+        return [self._loaded(made.generation.key) for _, made in group]
+
+    def _fit(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> int:
+        rows = 1
+        for number, (_, made) in enumerate(group):
+            rows += 1 + 2 * len(made.entries) + (made.user is not None)
+            if rows > self.most_rows:
+                return max(1, number)
+        return len(group)
+
     async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
         """See ``Store``."""
         await _turn()
         return self.saved_users.get((account_id, user_id)), self._etags.get((account_id, user_id), "")
+
+    async def load_payers(
+        self, account_id: str, user_ids: Sequence[str]
+    ) -> tuple[tuple[Account | None, str], list[tuple[User | None, str]]]:
+        """See ``Store``."""
+        users = [await self.load_user(account_id, user_id) for user_id in user_ids]
+        return await self.load_account(account_id), users
 
     async def post(
         self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""
@@ -160,6 +202,11 @@ class FakeStore:
     def _new_etag(self) -> str:
         self._written += 1
         return f'W/"{self._written}"'
+
+
+def _parts(transition: Transition[AnyGeneration]) -> list[Account | User | LedgerEntry]:
+    parts = (transition.account, transition.user, *transition.entries)
+    return [part for part in parts if part is not None]
 
 
 async def _turn() -> None:

@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dev.fakes.world import World
-from dev.simulation.effects import Crash
+from dev.simulation.effects import Crash, Polled
+from shared.ports import PendingMoves
 
 Handler = Coroutine[Any, Any, Any]
 
@@ -66,6 +67,7 @@ class Process:
     number: int
     alive: bool = True
     calls: list[Call] = field(default_factory=list)
+    pending: PendingMoves = field(default_factory=lambda: PendingMoves(Polled))
 
 
 class Clockwork:

@@ -7,7 +7,7 @@ Rules of this file:
 3. A fault is what the real adapter would raise or return: ``Unavailable``, or an outcome of a create.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -15,9 +15,12 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 
 from shared.core.dependency import Dependency
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
-from shared.ports import Dependencies, Telemetry, Unavailable
+from shared.ports import Answer, Dependencies, PendingMoves, Telemetry, Unavailable
 
 T = TypeVar("T")
+
+#: How often a handler that waits for another one of its process looks for its answer, in seconds.
+POLL_S = 0.01
 
 
 class Crash(BaseException):
@@ -46,6 +49,7 @@ READS = frozenset(
     {
         "store.load",
         "store.load_account",
+        "store.load_payers",
         "store.ledger",
         "store.accounts",
         "store.generations",
@@ -127,10 +131,34 @@ class Gate(Protocol):
         """Run the call or not; return its result, raise a fault, or crash."""
 
 
-def watched(deps: Dependencies, gate: Gate) -> Dependencies:
-    """Returns the same dependencies, with every call passed through ``gate``."""
+class Polled(Awaitable[Answer]):
+    """A wait without an event loop: whoever drives the handlers lets others run, and looks again."""
+
+    def __init__(self) -> None:
+        self._answers: list[Answer] = []
+
+    def done(self) -> bool:
+        """Whether there is an answer."""
+        return bool(self._answers)
+
+    def set_result(self, answer: Answer) -> None:
+        """The answer has come."""
+        self._answers.append(answer)
+
+    def __await__(self) -> Generator[float, None, Answer]:
+        while not self._answers:
+            yield POLL_S
+        return self._answers[0]
+
+
+def watched(deps: Dependencies, gate: Gate, pending: PendingMoves | None = None) -> Dependencies:
+    """Returns the same dependencies, with every call passed through ``gate``: those of a process of its own.
+
+    ``pending`` are the moves that calls of the process have at hand.
+    """
     ports: dict[str, Any] = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
     ports["providers"] = {name: _Watched("provider", each, gate) for name, each in deps.providers.items()}
+    ports["pending"] = pending or PendingMoves(Polled)
     return replace(deps, **ports)  # each stands for whatever port is behind it
 
 

@@ -280,7 +280,7 @@ class Simulation:
             done(error)
 
         async def handler() -> None:
-            await walk(watched(self.world.deps, _Gate(self, process)))
+            await walk(watched(self.world.deps, _Gate(self, process), process.pending))
 
         self.clock.start(process, Call(handler(), name, ended))
 

@@ -30,6 +30,17 @@ from shared.ports.errors import (
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Envelope, Messenger, Sendable
 from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.pending import (
+    AccountMoves,
+    Answer,
+    Fate,
+    Known,
+    KnownUser,
+    PendingMove,
+    PendingMoves,
+    Saved,
+    Wait,
+)
 from shared.ports.pictures import Cleaned, Images, Picture
 from shared.ports.proofs import Proofs, PublicKey, Signer
 from shared.ports.provider import Provider
@@ -42,6 +53,8 @@ from shared.ports.turns import PlaceRow, Waiting, WaitingList
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "AccountMoves",
+    "Answer",
     "Archive",
     "ArchiveUnfit",
     "Archives",
@@ -54,10 +67,13 @@ __all__ = [
     "DeadLetters",
     "Dependencies",
     "Envelope",
+    "Fate",
     "FillUploads",
     "Images",
     "InputFiles",
     "Inputs",
+    "Known",
+    "KnownUser",
     "Limits",
     "Loaded",
     "Messenger",
@@ -68,6 +84,8 @@ __all__ = [
     "OutputUnfit",
     "Outputs",
     "Paused",
+    "PendingMove",
+    "PendingMoves",
     "Picture",
     "PictureUnfit",
     "PlaceRow",
@@ -79,6 +97,7 @@ __all__ = [
     "ReadOutputs",
     "RecentSwitches",
     "Records",
+    "Saved",
     "Screener",
     "Sendable",
     "Signer",
@@ -88,6 +107,7 @@ __all__ = [
     "Unavailable",
     "UnreadableRow",
     "Uploads",
+    "Wait",
     "Waiting",
     "WaitingList",
 ]

@@ -16,6 +16,7 @@ from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.pending import PendingMoves
 from shared.ports.pictures import Images
 from shared.ports.proofs import Proofs, Signer
 from shared.ports.provider import Provider
@@ -105,3 +106,5 @@ class Dependencies:
     recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
     #: Acquire before fetching an output; release after storing it.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))
+    #: The moves of credits that calls of this process save together.
+    pending: PendingMoves = field(default_factory=PendingMoves)

@@ -44,8 +44,21 @@ class Store(Protocol):
         write made it. Returns what was saved, with its new ETags.
         """
 
+    async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
+        """Save transitions of several generations of one account in one transaction: the first ones, as many as fit.
+
+        Each moves credits, and was decided on the account and the user as those before it leave them, with the ETags of
+        the rows that are replaced. Returns what was saved of each that fitted, with the account as the last leaves it.
+        Raises Conflict as ``commit`` does; then none was saved.
+        """
+
     async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
         """Read one user of an account of another id, and its ETag. The user is None if it has no row."""
+
+    async def load_payers(
+        self, account_id: str, user_ids: Sequence[str]
+    ) -> tuple[tuple[Account | None, str], list[tuple[User | None, str]]]:
+        """Read one account and some of its users at once, each with its ETag."""
 
     async def post(
         self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""

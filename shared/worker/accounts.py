@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.core.dependency import Dependency
 from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.lifecycle.generation import Generation
 from shared.core.lifecycle.refunding import refunded
@@ -24,9 +23,10 @@ from shared.core.money.limits import Limit, Scope
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings
-from shared.ports import Conflict, Dependencies, Loaded, Unavailable
+from shared.ports import Conflict, Dependencies, Loaded
+from shared.worker.grouping import CONFLICT_TRIES, pause, too_many
 from shared.worker.noting import note_move
-from shared.worker.saving import CONFLICT_TRIES, payer_of
+from shared.worker.saving import payer_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +127,8 @@ async def refund(deps: Dependencies, key: Key, amount: int, command: Command) ->
         try:
             return _account(await _refund_once(deps, loaded, amount, command))
         except Conflict:
-            await _pause(deps, tried)
-    raise _too_many()
+            await pause(deps, tried)
+    raise too_many()
 
 
 async def _refund_once(deps: Dependencies, loaded: Loaded, amount: int, command: Command) -> Loaded:
@@ -261,10 +261,10 @@ async def _post_once(  # noqa: PLR0913  # each is a fact of the command
             wanted = next(entry for entry in entries if entry.move is move)
             if await _is_posted(deps, account_id, move, command.command_id, wanted.asked):
                 return (await deps.store.load_account(account_id))[0] or after
-            await _pause(deps, tried)
+            await pause(deps, tried)
         else:
             return after
-    raise _too_many()
+    raise too_many()
 
 
 async def _ready(deps: Dependencies, account: Account, moved: Moved) -> tuple[Account, Sequence[LedgerEntry]]:
@@ -287,14 +287,6 @@ async def _is_posted(deps: Dependencies, account_id: str, move: Move, entry_id: 
     if posted is not None and posted.asked != asked:
         raise ValueError(f"the id {entry_id!r} was used before for {posted.asked}; this is {asked}: use another id")
     return posted is not None
-
-
-async def _pause(deps: Dependencies, tried: int) -> None:
-    await deps.sleep(deps.chance() * min(1.0, 0.02 * 2**tried))
-
-
-def _too_many() -> Unavailable:
-    return Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
 
 
 def _check_ids(account_id: str, entry_id: str, *user_ids: str) -> None:

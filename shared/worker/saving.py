@@ -14,22 +14,17 @@ Rules of this file:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeAlias
+from functools import partial
+from typing import Any, Generic, TypeAlias
 
-from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.generation import AnyGeneration, G, G_co, Generation, Transition
 from shared.core.lifecycle.receipt import receipted
 from shared.core.lifecycle.steps import METRICS
-from shared.core.metric import Metric
 from shared.core.money.payer import Payer
-from shared.ports import Conflict, Dependencies, Loaded, Unavailable
-from shared.worker.noting import note_move
-
-#: Every worker may save the same account at once. 30 tries with up to 1 s between them suffice for 200 writers.
-CONFLICT_TRIES = 30
-_LONGEST_PAUSE_S = 1.0
+from shared.ports import Dependencies, Fate, Loaded, PendingMove, Saved, Unavailable
+from shared.worker.grouping import CONFLICT_TRIES, pause, save_alone, save_move, too_many
 
 #: The transition of what may not exist, or may not have opened. None: nothing is saved.
 Decide: TypeAlias = Callable[[Loaded], Transition[G] | None]
@@ -89,36 +84,58 @@ async def save(
     """
     if loaded.generation is not None:
         deps.telemetry.follow(loaded.generation.trace_parent)
+    alone = False
     for tried in range(CONFLICT_TRIES):
         transition = decide(loaded)
         if transition is None:
             return Absent(loaded) if loaded.generation is None else Unchanged(loaded.generation, loaded)
-        transition = await _complete(deps, loaded, transition)
-        if transition.account is not None:
-            await note_move(deps, key.account_id)
-        try:
-            after = await deps.store.commit(loaded, transition)
-        except Conflict:
-            deps.telemetry.count(Metric.CONFLICTS)
-            await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
-            loaded = await reload(deps, key)
+        posted = _posted(deps, loaded, transition)
+        names = await deps.names_key() if posted.entries else b""
+        mine = PendingMove(key, loaded, partial(_decided, deps, decide, names))
+        ready = _sealed(loaded, posted, names)
+        if alone or ready.account is None:
+            answer = await save_alone(deps, mine, ready)
         else:
-            _report(deps, key, transition)
-            if transition.entries and deps.recent_switches.known_limits.limits:
-                from shared.worker.app_limits import count  # noqa: PLC0415  # only an app with limits of its own
+            answer = await save_move(deps, mine, ready, first=tried == 0)
+        if isinstance(answer, Saved):
+            return await _changed(deps, answer)
+        if isinstance(answer, Unavailable):
+            raise answer
+        if answer is Fate.LOST:
+            await pause(deps, tried)
+        loaded = await reload(deps, key)
+        if answer is Fate.ALONE:
+            alone = True
+            if mine.prepared is not None and loaded.generation == mine.prepared.generation:
+                return await _changed(deps, Saved(mine.prepared, loaded))
+    raise too_many()
 
-                await count(deps, transition.entries)
-            return Changed(transition.generation, after)
-    raise Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
+
+def _decided(deps: Dependencies, decide: Decide[G], names: bytes, loaded: Loaded) -> Transition[G] | None:
+    """What is to be saved on these rows, complete."""
+    transition = decide(loaded)
+    return transition and _sealed(loaded, _posted(deps, loaded, transition), names)
 
 
-async def _complete(deps: Dependencies, loaded: Loaded, transition: Transition[G]) -> Transition[G]:
-    """The transition with its history, the entry of an end that never opened, the ledger's links, and the receipt."""
+def _posted(deps: Dependencies, loaded: Loaded, transition: Transition[G]) -> Transition[G]:
+    """The transition with its history, and the entry of an end that never opened."""
     recorded = transition.recorded(loaded.generation, deps.now())
-    posted = opening.posted(recorded, payer_of(deps, loaded), deps.now())
-    key = await deps.names_key() if posted.entries else b""
-    sealed = posted.sealed(loaded.account.head if loaded.account else "", key)
-    return receipted(sealed)
+    return opening.posted(recorded, payer_of(deps, loaded), deps.now())
+
+
+def _sealed(loaded: Loaded, posted: Transition[G], names: bytes) -> Transition[G]:
+    """The transition with the ledger's links, and the receipt."""
+    return receipted(posted.sealed(loaded.account.head if loaded.account else "", names))
+
+
+async def _changed(deps: Dependencies, saved: Saved) -> Changed[Any]:
+    """Report what this call's move has done. It was saved by this call, or by another one in a group."""
+    _report(deps, saved.transition)
+    if saved.transition.entries and deps.recent_switches.known_limits.limits:
+        from shared.worker.app_limits import count  # noqa: PLC0415  # only an app with limits of its own
+
+        await count(deps, saved.transition.entries)
+    return Changed(saved.transition.generation, saved.after)
 
 
 def payer_of(deps: Dependencies, loaded: Loaded) -> Payer | None:
@@ -133,10 +150,10 @@ def payer_of(deps: Dependencies, loaded: Loaded) -> Payer | None:
     return Payer(account, loaded.user, plan.allowance, plan.limits) if plan else Payer(account, loaded.user)
 
 
-def _report(deps: Dependencies, key: Key, transition: Transition[AnyGeneration]) -> None:
+def _report(deps: Dependencies, transition: Transition[AnyGeneration]) -> None:
     """Log and count the steps that were saved."""
     for happening in transition.steps:
-        deps.telemetry.step(happening.step, key, **happening.facts)
+        deps.telemetry.step(happening.step, transition.generation.key, **happening.facts)
         if happening.step in METRICS:
             metric = METRICS[happening.step]
             deps.telemetry.count(metric, 1, **{label: str(happening.facts[label]) for label in metric.labels})

@@ -19,7 +19,7 @@ from shared.core.money.entries import Move
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.windows import Span
 from shared.core.requests.messages import GenerationRequest
-from shared.ports import Conflict, Loaded, Store
+from shared.ports import Conflict, Loaded, PendingMoves, Store
 from shared.worker.saving import Changed, save
 from tests.adapters import examples
 from tests.adapters.examples import AWKWARD_IDS, NOW, closed, ending, give, opening
@@ -353,11 +353,12 @@ async def test_the_ledger_is_in_the_order_of_its_numbers(store: Store) -> None:
 
 
 async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:
-    """8 workers hold a credit 25 times each: all 200 holds are in the account and in the ledger."""
+    """8 processes hold a credit 25 times each: all 200 holds are in the account and in the ledger."""
     await give(store, "ada")
-    deps = replace(World().deps, store=store, sleep=asyncio.sleep, chance=random.Random(1).random)
+    shared = replace(World().deps, store=store, sleep=asyncio.sleep, chance=random.Random(1).random)
 
     async def work(worker: int) -> None:
+        deps = replace(shared, pending=PendingMoves())
         for number in range(25):
             key = Key("ada", f"{worker}-{number}")
             found = await deps.store.load(key)

@@ -57,7 +57,7 @@ async def lossy(azurite: Azurite, line: LosesAnswers, table_store: TableStore) -
     """The store of ``table_store`` with a client that loses answers. Requests are repeated as always."""
     account = StorageAccount.by_string(azurite.connection_string, "table")
     service = TableService(account, pauses_s=(0, 0, 0), middlewares=(line,))
-    yield TableStore(service, table_store._name)
+    yield TableStore(service, table_store.name)
     await service.close()
 
 

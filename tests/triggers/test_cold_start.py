@@ -83,3 +83,13 @@ import shared.adapters.service_bus, shared.adapters.azure_storage.tables
 print(json.dumps([name for name in sys.modules if "command" in name and name.startswith("shared.")]))
 """
     assert json.loads(run(program)) == ["shared.ports.commands", "shared.adapters.azure_storage.tables.commands"]
+
+
+def test_the_app_never_loads_the_connector() -> None:
+    """It is for scripts: neither the app's start nor its provider, whose connections it may use, imports it."""
+    program = """
+import json, sys
+import function_app, shared.composition.app, shared.adapters.replicate.port, shared.adapters.replicate.sdk.api
+print(json.dumps([name for name in sys.modules if ".sdk.connector" in name or name.endswith(".sdk.hardware")]))
+"""
+    assert json.loads(run(program)) == []

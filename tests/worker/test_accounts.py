@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from dev.fakes.accounts import daily, edited, funded
-from dev.fakes.world import KEY, START, World
+from dev.fakes.messenger import REQUESTS
+from dev.fakes.world import FROM_THE_APP, KEY, START, World
 from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
@@ -17,6 +18,8 @@ from shared.core.money.entries import Move
 from shared.core.money.limits import Scope
 from shared.core.money.settings import Settings
 from shared.core.reasons import Reason
+from shared.core.requests.messages import GenerationRequest
+from shared.ports import PendingMoves
 from shared.worker.accounts import Command
 from shared.worker.auditing import Difference
 
@@ -227,10 +230,17 @@ async def test_grants_that_race_are_all_given(world: World) -> None:
 
 
 async def test_requests_that_race_on_one_account_are_all_opened(world: World) -> None:
-    """Eight at once on one account: no hold is lost, the conflicts are counted."""
-    await asyncio.gather(*(world.ask(Key("ada", f"g{number}")) for number in range(8)))
+    """Eight at once on one account, each in a process of its own: no hold is lost, the conflicts are counted."""
+    deps = world.deps
+
+    async def ask_in_a_process_of_its_own(key: Key) -> None:
+        message = GenerationRequest(key=key, prompt="A lighthouse", model="flux-schnell")
+        await worker.handle(replace(deps, pending=PendingMoves()), message, FROM_THE_APP, REQUESTS)
+
+    await asyncio.gather(*(ask_in_a_process_of_its_own(Key("ada", f"g{number}")) for number in range(8)))
     assert world.balances() == (2, 8, 0)
     assert world.telemetry.total("darkroom.conflicts") > 0
+    assert not world.store.groups
     world.books_balance()
 
 

@@ -1,27 +1,22 @@
 """Fetches outputs: without the token, from Replicate's own hosts only, within bounds.
 
 Rules of this file:
-1. An address comes from outside. It must be at the delivery host or a subdomain, with the same scheme and port.
-   Redirects are not followed. A user name in the address is refused, because it would become a header. The object that
-   was checked is the one that is fetched, so that two parsers cannot disagree.
+1. An address comes from outside, so ``sdk/addresses.py`` checks it. Redirects are not followed.
 2. An output that is gone, too large or at another host is OutputUnfit: a repeat would not help. A transfer that is
    broken or slow is FileTrouble: a repeat may help. A host that is not reached or is too busy is Unavailable.
 3. A chunk is what one read of the socket returned. Cutting it to another size would copy it once more.
 """
 
 import asyncio
-import functools
 import logging
-import re
-import string
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from urllib.parse import quote
 
 import aiohttp
 import yarl
 
 from shared.adapters.replicate.resilience.hosts import FileTrouble
+from shared.adapters.replicate.sdk.addresses import own_url
 from shared.adapters.replicate.sdk.http import REQUEST_ERRORS, Timeouts, describe
 from shared.core.dependency import Dependency
 from shared.core.provider.data_uris import TooLargeError, content_of
@@ -39,10 +34,6 @@ MOST_BYTES = 256 * 1024
 #: The longest pause in seconds that a host may ask for, because outputs are deleted after an hour.
 _LONGEST_HINT_S = 600
 
-#: The characters of an address that are not encoded, because a signature covers them. A space or an umlaut is.
-_ADDRESS_SAFE = string.punctuation
-_HOST = re.compile(r"[a-z0-9.-]+")
-
 
 @asynccontextmanager
 async def fetch(
@@ -59,7 +50,9 @@ async def fetch(
         async with aclosing(_cut(_inline(uri, most_bytes))) as chunks:
             yield chunks
         return
-    url = _own_url(uri, delivery_url)
+    url = own_url(uri, delivery_url)
+    if url is None:
+        raise _invalid()
     deadline = asyncio.get_running_loop().time() + timeouts.total_s
     response = await _open(client, url, timeouts, deadline)
     try:
@@ -68,30 +61,6 @@ async def fetch(
             yield chunks
     finally:
         response.close()
-
-
-@functools.lru_cache(maxsize=8)
-def _origin(url: str) -> tuple[str, int | None, str]:
-    """The scheme, port and host of an address."""
-    address = yarl.URL(url)
-    return address.scheme, address.port, address.raw_host or ""
-
-
-def _own_url(uri: str, delivery_url: str) -> yarl.URL:
-    """The address, if it is at Replicate's delivery host. OutputUnfit if not."""
-    scheme, port, host = _origin(delivery_url)
-    if not uri.isprintable():
-        raise _invalid()
-    try:
-        url = yarl.URL(quote(uri, safe=_ADDRESS_SAFE), encoded=True)
-        asked, named = (url.raw_host or "").lower(), url.user is not None or url.password is not None
-        same_origin = (url.scheme, url.port) == (scheme, port)
-    except ValueError:
-        raise _invalid() from None
-    same_host = asked == host or (asked.endswith(f".{host}") and _HOST.fullmatch(asked) is not None)
-    if not same_origin or not same_host or named:
-        raise _invalid()
-    return url
 
 
 async def _open(

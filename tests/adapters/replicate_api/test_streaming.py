@@ -63,7 +63,7 @@ async def test_parts_come_while_the_model_writes(world: World) -> None:
         world.later(8)
         assert isinstance(await anext(events), StreamedText)
     assert not (await world.api.predictions.get(prediction.id)).status.finished
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
 
 
 @pytest.mark.parametrize("kind", ["stream_dropped", "stream_idle"])

@@ -10,6 +10,7 @@ from dev import simulated_replicate
 from replicate_simulator.clock import Clock
 from replicate_simulator.engine import Settings, Simulator
 from replicate_simulator.faults import read_fault
+from replicate_simulator.models import MODELS, Model
 from replicate_simulator.server import running
 from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.replicate.sdk.http import Timeouts
@@ -33,6 +34,11 @@ class Witness:
     requests: list[httpx.Request] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+
+    def forget(self) -> None:
+        """Forget what was sent; what was wrong stays wrong."""
+        self.requests.clear()
+        self.operations.clear()
 
     async def sees_request(self, request: httpx.Request) -> None:
         """Judge a request before it is sent."""
@@ -67,6 +73,12 @@ class World:
     def takes(self, start_s: float, run_s: float) -> None:
         """How long predictions take from now on."""
         self.simulator.settings.start_s, self.simulator.settings.run_s = start_s, run_s
+
+    def push(self, name: str, like: Model = MODELS[LLAMA]) -> str:
+        """What ``cog push`` does at Replicate: a private model of the account's own gets a version; returns its id."""
+        library = self.simulator.library
+        card = library.models.get(name) or library.add_model(name, visibility="private", about={})
+        return library.push(card, like)
 
 
 def api_at(url: str, token: str = TOKEN, timeouts: Timeouts = TIMEOUTS) -> ReplicateApi:

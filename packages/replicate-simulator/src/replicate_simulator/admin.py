@@ -107,12 +107,17 @@ async def set_media(request: web.Request) -> web.Response:
 
 
 async def add_model(request: web.Request) -> web.Response:
-    """Makes a private model without versions; one that is there stays as it is."""
-    name, library = _text(await _json(request), "name"), request.app[SIMULATOR].library
+    """Makes a private model without versions; one that is there stays as it is. `like` pushes a version of it."""
+    given, library = await _json(request), request.app[SIMULATOR].library
+    name, like = _text(given, "name"), library.models.get(str(given.get("like")))
     username = request.app[SIMULATOR].settings.username
     if not re.fullmatch(rf"{re.escape(username)}/[a-z0-9][a-z0-9._-]*", name):
         raise bad_request(f"name is {username}/ and a name in small letters")
+    if "like" in given and (like is None or like.model is None):
+        raise bad_request("like is a model with a version, owner/name")
     card = library.models.get(name) or library.add_model(name, visibility="private", about={})
+    if like is not None and like.model is not None:
+        library.push(card, like.model)
     return web.json_response(card.shown(), status=201)
 
 

@@ -166,6 +166,12 @@ class Library:
         """Gives a model a version, as its latest."""
         card.versions.append(Version(next(self._numbers), version_id, self._clock.now(), model))
 
+    def push(self, card: Card, like: Model) -> str:
+        """Gives a model a version that takes and makes what another model does, as a push with Cog would."""
+        version = hashlib.sha256(f"{card.name} {next(self._numbers)}".encode()).hexdigest()
+        self.add_version(card, version, replace(like, name=card.name, version=version, official=False))
+        return version
+
     def add_trained(self, output: str) -> None:
         """Gives a model the version that a training has made for it: `output` is owner/name:version."""
         name, _, version = output.partition(":")

@@ -22,10 +22,10 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from shared.adapters.azure_storage.errors import Answered
-from shared.adapters.azure_storage.tables import rows
+from shared.adapters.azure_storage.tables import bounds, rows
 from shared.adapters.azure_storage.tables import rows_money as money
 from shared.adapters.azure_storage.tables.columns import Columns
 from shared.adapters.azure_storage.tables.entities import Write
@@ -37,6 +37,9 @@ from shared.core.money.account import Account, User
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.usage import Used
 from shared.ports import Conflict, Loaded, UnreadableRow
+
+#: What is saved of one generation: the rows that were read, and the transition.
+Commit: TypeAlias = tuple[Loaded, Transition[AnyGeneration]]
 
 #: Each kind of row is a range of RowKeys, because ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
@@ -50,6 +53,21 @@ def _writes(loaded: Loaded, transition: Transition[AnyGeneration]) -> list[Write
     if transition.account is not None:
         writes += _of_account(transition.account, loaded.account_etag, transition.user, loaded.user_etag)
     return writes + _of_ledger(transition.entries)
+
+
+def _group_writes(group: Sequence[Commit]) -> list[Write]:
+    """The rows of a group: the generations, the account and each user once (as the last leaves them), the ledger."""
+    first, last = group[0][0], group[-1][1].account
+    if last is None or any(transition.account is None for _, transition in group):
+        raise ValueError("a group is of moves of credits")
+    generations = [(rows.generation_row(made.generation), loaded.generation_etag) for loaded, made in group]
+    users: dict[str, Write] = {}
+    for loaded, made in group:
+        if made.user is not None:
+            users[made.user.user_id] = (money.user_row(made.user), loaded.user_etag)
+    account = (money.account_row(last), first.account_etag)
+    entries = _of_ledger([entry for _, made in group for entry in made.entries])
+    return [*generations, account, *users.values(), *entries]
 
 
 def _of_account(account: Account, etag: str, user: User | None, user_etag: str) -> list[Write]:
@@ -66,12 +84,12 @@ class TableStore:
 
     def __init__(self, service: TableService, table: str) -> None:
         self._service = service
-        self._name = table
+        self.name = table
 
     async def ensure(self) -> None:
         """Create the table if it is missing. In production the deployment creates it."""
-        with sdk_translated(self._name, self._service.role):
-            await self._service.sdk.create_table_if_not_exists(self._name)
+        with sdk_translated(self.name, self._service.role):
+            await self._service.sdk.create_table_if_not_exists(self.name)
 
     async def load(self, key: Key) -> Loaded:
         """Implements ``Store``, with two concurrent point reads, or three for a user of an account of another id."""
@@ -99,6 +117,13 @@ class TableStore:
         row, etag = await self._row(account_id, money.user_key(user_id))
         return (money.user_of(row) if row else None), etag
 
+    async def load_payers(
+        self, account_id: str, user_ids: Sequence[str]
+    ) -> tuple[tuple[Account | None, str], list[tuple[User | None, str]]]:
+        """Implements ``Store``, with concurrent point reads."""
+        users = asyncio.gather(*(self.load_user(account_id, user_id) for user_id in user_ids))
+        return await asyncio.gather(self.load_account(account_id), users)
+
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """Implements ``Store``. If no credits move, it is one conditional write instead of a transaction."""
         generation, account, user = transition.generation, transition.account, transition.user
@@ -113,6 +138,27 @@ class TableStore:
             generation=generation,
             generation_etag=etags[rows.generation_key(generation.key)],
         )
+
+    async def commit_group(self, group: Sequence[Commit]) -> list[Loaded]:
+        """Implements ``Store``."""
+        fits = bounds.most_that_fit([_writes(*each) for each in group])
+        group = group[:fits]
+        etags = await self._write(_group_writes(group))
+        if etags is None:
+            return list(await asyncio.gather(*(self.load(made.generation.key) for _, made in group)))
+        account = group[-1][1].account
+        users = {made.user.user_id: made.user for _, made in group if made.user is not None}
+        return [
+            Loaded(
+                account=account,
+                account_etag=etags[money.ACCOUNT],
+                user=users.get(made.generation.key.user_id, loaded.user),
+                user_etag=etags.get(money.user_key(made.generation.key.user_id), loaded.user_etag),
+                generation=made.generation,
+                generation_etag=etags[rows.generation_key(made.generation.key)],
+            )
+            for loaded, made in group
+        ]
 
     async def post(
         self, account: Account, etag: str, entries: Sequence[LedgerEntry], user: User | None = None, user_etag: str = ""
@@ -183,7 +229,7 @@ class TableStore:
         """
         write_id = secrets.token_hex(8)
         writes = [({**row, "write_id": write_id}, etag) for row, etag in writes]
-        with translated(self._name, self._service.role):
+        with translated(self.name, self._service.role):
             try:
                 etags = await self._send(writes)
                 return {row["RowKey"]: etag for (row, _), etag in zip(writes, etags, strict=True)}
@@ -199,17 +245,17 @@ class TableStore:
     async def _send(self, writes: Sequence[Write]) -> list[str]:
         rest = self._service.rest
         if len(writes) > 1:
-            return await rest.transact(self._name, writes)
+            return await rest.transact(self.name, writes)
         row, etag = writes[0]
         if etag:  # replace and not merge, so that columns which became None are removed
-            return [await rest.replace(self._name, row, etag)]
-        return [await rest.insert(self._name, row)]
+            return [await rest.replace(self.name, row, etag)]
+        return [await rest.insert(self.name, row)]
 
     async def _row(self, partition_key: str, row_key: str) -> tuple[Mapping[str, Any] | None, str]:
         """A row and its ETag; None and "" if there is no such row."""
-        with translated(self._name, self._service.role):
+        with translated(self.name, self._service.role):
             try:
-                return await self._service.rest.read(self._name, {"PartitionKey": partition_key, "RowKey": row_key})
+                return await self._service.rest.read(self.name, {"PartitionKey": partition_key, "RowKey": row_key})
             except Answered as answered:
                 if is_row_missing(answered):
                     return None, ""
@@ -218,7 +264,7 @@ class TableStore:
     async def _query(
         self, query: str, columns: Sequence[str] = (), **parameters: object
     ) -> AsyncIterator[Mapping[str, Any]]:
-        with sdk_translated(self._name, self._service.role):
-            table = self._service.sdk.get_table_client(self._name)
+        with sdk_translated(self.name, self._service.role):
+            table = self._service.sdk.get_table_client(self.name)
             async for row in table.query_entities(query, parameters=parameters, select=list(columns) or None):
                 yield row

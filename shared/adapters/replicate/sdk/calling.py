@@ -51,8 +51,8 @@ from shared.ports import Unavailable
 
 T = TypeVar("T")
 
-_REFUSED_TOKEN = "unauthorized: is the API token the current one?"
-_NEW_TOKEN = "Make a new one at replicate.com/account/api-tokens."
+_UNAUTHORIZED = "unauthorized: is the API token the current one?"
+_RENEW = "Make a new one at replicate.com/account/api-tokens."
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime, sent
     answered, hint_s = f"answered {status}", answers.retry_after_s(response, now)
     match _meaning_of(response, operation):
         case Meaning.TOKEN_REFUSED:
-            return AuthenticationError(name, _REFUSED_TOKEN, status=status, ray=trace, advice=_NEW_TOKEN)
+            return AuthenticationError(name, _UNAUTHORIZED, status=status, ray=trace, advice=_RENEW)
         case Meaning.FORBIDDEN | Meaning.BLOCKED:
             said = _said(response, sent, "this account may not do that")
             return AuthenticationError(name, said, status=status, ray=trace)

@@ -45,9 +45,9 @@ class ReplicateError(RuntimeError):
         ray: str = "",
         advice: str = "",
     ) -> None:
-        told = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
+        text = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
         todo = advice or self.advice
-        super().__init__(f"{told.rstrip('.')}. {todo}" if todo else told)
+        super().__init__(f"{text.rstrip('.')}. {todo}" if todo else text)
         self.operation = operation
         self.why = why
         self.status = status
@@ -146,6 +146,6 @@ class ExpiredError(ReplicateError):
 
     advice = "Replicate keeps an output for an hour after the end: run it again, and fetch the output sooner."
 
-    def __init__(self, operation: str, why: str, *, prediction_id: str = "") -> None:
-        super().__init__(operation, why)
+    def __init__(self, operation: str, why: str, *, status: int = 0, prediction_id: str = "") -> None:
+        super().__init__(operation, why, status=status)
         self.prediction_id = prediction_id

@@ -20,6 +20,9 @@ from shared.adapters.replicate.sdk.calling import Caller
 from shared.adapters.replicate.sdk.http import Connections, Timeouts
 from shared.adapters.replicate.sdk.token import SecretSource
 
+#: Where Replicate's outputs are.
+DELIVERY_URL = "https://replicate.delivery"
+
 __all__ = ["NewPrediction", "ReplicateApi"]
 
 
@@ -51,6 +54,15 @@ class ReplicateApi:
     ) -> "ReplicateApi":
         """The API with connections of its own. The app uses ``Replicate.api``, which shares those of the port."""
         return cls(Caller(api_url, token, Connections(api_url, connections), timeouts or Timeouts(), now))
+
+    def connections(self) -> Connections:
+        """The connections, for what is no operation: an output's file."""
+        return self._caller.connections
+
+    def delivery_url(self) -> str:
+        """Where outputs are: at Replicate's delivery host, or beside an API that is not Replicate's own."""
+        api = self._caller.api_url
+        return DELIVERY_URL if api.host == "api.replicate.com" else f"{api.scheme}://{api.netloc.decode()}"
 
     async def close(self) -> None:
         """Close the connections. The next use opens new ones."""

@@ -1,6 +1,6 @@
 """Predictions: one run of a model each. A create is sent once; every other operation may be repeated."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -90,7 +90,7 @@ class Predictions:
 
     def stream(
         self, prediction: FullPrediction, *, timeout_s: float = streaming.LONGEST_S
-    ) -> AsyncIterator[streaming.StreamEvent]:
+    ) -> AsyncGenerator[streaming.StreamEvent, None]:
         """The output in parts while the model writes it, then the prediction as it ended; see streaming.py."""
         seconds("predictions.stream", timeout_s)
         return streaming.stream(self._caller, self.get, prediction, timeout_s)

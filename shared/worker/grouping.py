@@ -1,0 +1,283 @@
+"""Moves of one account that calls of this process have at hand are saved as one group, in one transaction.
+
+ADR 0018 has the reasons. Rules of this file:
+1. No task of its own: one of the waiting calls leads and saves the group, its own move first. Where nobody else waits,
+   it saves its move as if there were no groups.
+2. A group is decided anew for each try: each move on the account as the one before it leaves it. What has nothing to
+   save there, cannot be decided, or does not fit is left out, and its call decides again.
+3. A lost try reads the account once for the whole group. If that shows no rival, a generation has changed: each call
+   reads its own rows again.
+4. If a leader ends without an answer, each of the others reads its rows and saves its own move alone. What one move is
+   refused for is not charged to the others: there, too, each saves its own.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shared.core.dependency import Dependency
+from shared.core.lifecycle.generation import Transition
+from shared.core.metric import Metric
+from shared.ports import (
+    AccountMoves,
+    Answer,
+    Conflict,
+    Dependencies,
+    Fate,
+    Known,
+    KnownUser,
+    Loaded,
+    PendingMove,
+    Saved,
+    Unavailable,
+    Wait,
+)
+from shared.worker.noting import note_move
+
+#: Every worker may save the same account at once. 30 tries with up to 1 s between them suffice for 200 writers.
+CONFLICT_TRIES = 30
+_LONGEST_PAUSE_S = 1.0
+
+#: Of three rows each, and the account's, so many fit into a transaction of 100. The store knows what really fits.
+MOST_TOGETHER = 33
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A move of a group: the rows it was decided on, and what to save."""
+
+    move: PendingMove
+    loaded: Loaded
+    transition: Transition[Any]
+
+
+async def save_move(deps: Dependencies, mine: PendingMove, ready: Transition[Any], *, first: bool) -> Answer:
+    """Save a move alone, in a group that this call leads, or in another call's.
+
+    ``ready`` is the move as it was decided on what the call has read. ``first``: it was not tried before.
+    """
+    account_id = mine.key.account_id
+    moves = deps.pending.of(account_id)
+    if moves is None:
+        moves = deps.pending.open(account_id)
+        moves.waiting.append(mine)
+        return await _lead(deps, moves, mine, ready, gathers=first)
+    mine.wait = deps.pending.new_wait()
+    moves.waiting.append(mine)
+    answer = await _answer(deps, moves, mine, mine.wait)
+    return await _lead(deps, moves, mine, None, gathers=True) if answer is Fate.LEAD else answer
+
+
+async def _answer(deps: Dependencies, moves: AccountMoves, mine: PendingMove, wait: Wait) -> Answer:
+    """The answer of whoever leads. A call that ends while it waits leaves, and leads nobody."""
+    try:
+        return await wait
+    except BaseException:
+        if mine.leads:
+            deps.pending.end(mine.key.account_id, mine)
+        moves.leave(mine)
+        raise
+
+
+async def _lead(
+    deps: Dependencies, moves: AccountMoves, mine: PendingMove, ready: Transition[Any] | None, *, gathers: bool
+) -> Answer:
+    """Save what waits, this call's move first. ``gathers``: wait for more moves, if rivals were met lately."""
+    account_id = mine.key.account_id
+    pause_s = deps.pending.pause_s(account_id, deps.now()) if gathers else 0.0
+    try:
+        if ready is not None and not pause_s:
+            return await save_alone(deps, mine, ready)
+        if pause_s:
+            await deps.sleep(pause_s * (0.5 + deps.chance()))
+        return await _save_group(deps, moves, mine, stale=pause_s > 0)
+    except BaseException:
+        for each in moves.group:
+            moves.tell(each, Fate.ALONE)
+        raise
+    finally:
+        deps.pending.end(account_id, mine)
+
+
+async def save_alone(deps: Dependencies, mine: PendingMove, ready: Transition[Any]) -> Answer:
+    """Commit what a call has decided on the rows that it has read."""
+    if ready.account is not None:
+        await note_move(deps, mine.key.account_id)
+    try:
+        after = await deps.store.commit(mine.loaded, ready)
+    except Conflict:
+        _lost(deps, mine.key.account_id if ready.account else "")
+        return Fate.LOST
+    if ready.account:
+        _learn(deps, mine.key.account_id, [after])
+    return Saved(ready, after)
+
+
+async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove, *, stale: bool) -> Answer:
+    """Decide and commit until this call's move is saved or left out. ``stale``: what was read may be old."""
+    for tried in range(CONFLICT_TRIES):
+        if stale and (len(moves.waiting) == 1 or not await _read_again(deps, moves)):
+            return _all_stale(moves)
+        await note_move(deps, mine.key.account_id)
+        group = decided(moves)
+        if not group or group[0].move is not mine:
+            return Fate.STALE
+        try:
+            return await _commit(deps, moves, group)
+        except Conflict:
+            _lost(deps, mine.key.account_id)
+            if len(group) == 1:
+                return Fate.LOST
+        await pause(deps, tried)
+        stale = True
+    raise too_many()
+
+
+def decided(moves: AccountMoves) -> list[Member]:
+    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out is told."""
+    known = moves.known = _newest(moves)
+    group: list[Member] = []
+    if known is None:
+        return group
+    taken = set()
+    for each in moves.waiting[:MOST_TOGETHER]:
+        if each.key in taken:  # a second delivery of the same message: it decides after the first
+            continue
+        loaded = _rows_for(known, each)
+        transition = _decision(each, loaded)
+        if transition is None or transition.account is None:
+            moves.tell(each, Fate.STALE)
+            continue
+        taken.add(each.key)
+        group.append(Member(each, loaded, transition))
+        known = _after(known, each, transition)
+    return group
+
+
+async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member]) -> Answer:
+    """Commit a group, and answer its calls. Returns the answer of the first, which leads."""
+    moves.group = [each.move for each in group[1:]]
+    for each in group:
+        each.move.prepared = each.transition
+    try:
+        if len(group) == 1:
+            afters = [await deps.store.commit(group[0].loaded, group[0].transition)]
+        else:
+            afters = await deps.store.commit_group([(each.loaded, each.transition) for each in group])
+    except Conflict:
+        raise
+    except Unavailable as trouble:
+        for each in group[1:]:
+            moves.tell(each.move, trouble)
+        raise
+    except Exception:
+        if len(group) == 1:
+            raise
+        for each in group[1:]:
+            moves.tell(each.move, Fate.ALONE)
+        return Fate.ALONE
+    _learn(deps, group[0].move.key.account_id, afters)
+    answers = [Saved(each.transition, after) for each, after in zip(group, afters, strict=False)]
+    for member, answer in zip(group, answers, strict=False):
+        moves.tell(member.move, answer)
+    _tell_doubles(moves, {each.move.key for each in group[: len(afters)]})
+    return answers[0]
+
+
+def _tell_doubles(moves: AccountMoves, saved: set[Any]) -> None:
+    """A move of a generation that was saved just now was decided on a row that is gone."""
+    for each in [each for each in moves.waiting if each.key in saved]:
+        moves.tell(each, Fate.STALE)
+
+
+def _all_stale(moves: AccountMoves) -> Fate:
+    """Nobody else has moved the account: one of the generations has changed, and each call looks after its own."""
+    for each in moves.waiting[:MOST_TOGETHER]:
+        moves.tell(each, Fate.STALE)
+    return Fate.STALE
+
+
+async def _read_again(deps: Dependencies, moves: AccountMoves) -> bool:
+    """Read the account, and the users of those who wait, again. False if nothing has changed, or it is gone."""
+    account_id = moves.waiting[0].key.account_id
+    names = sorted({each.key.user_id for each in moves.waiting[:MOST_TOGETHER]} - {account_id})
+    (account, etag), users = await deps.store.load_payers(account_id, names)
+    if account is None:
+        return False
+    before = moves.known
+    found = {name: KnownUser(account.seq, *row) for name, row in zip(names, users, strict=True)}
+    moves.known = Known(account, etag, found)
+    if before is None or before.etag != etag:
+        return True
+    return any(name in before.users and before.users[name].etag != each.etag for name, each in found.items())
+
+
+def _newest(moves: AccountMoves) -> Known | None:
+    """What was read or saved last: by this line of calls, or by one of those who wait."""
+    known = moves.known
+    for each in moves.waiting[:MOST_TOGETHER]:
+        loaded, user_id = each.loaded, each.key.user_id
+        if loaded.account is None:
+            continue
+        if known is None or loaded.account.seq > known.account.seq:
+            known = Known(loaded.account, loaded.account_etag, known.users if known else {})
+        mine = KnownUser(loaded.account.seq, loaded.user, loaded.user_etag)
+        if user_id != each.key.account_id and (user_id not in known.users or known.users[user_id].seq < mine.seq):
+            known = replace(known, users={**known.users, user_id: mine})
+    return known
+
+
+def _rows_for(known: Known, move: PendingMove) -> Loaded:
+    rows = replace(move.loaded, account=known.account, account_etag=known.etag)
+    user = known.users.get(move.key.user_id)
+    return replace(rows, user=user.user, user_etag=user.etag) if user else rows
+
+
+def _after(known: Known, move: PendingMove, transition: Transition[Any]) -> Known:
+    """What the next move of the group is decided on. The ETags stay those of the rows that are replaced."""
+    account = transition.account or known.account
+    if transition.user is None:
+        return replace(known, account=account)
+    user_id = move.key.user_id
+    before = known.users.get(user_id)
+    after = KnownUser(account.seq, transition.user, before.etag if before else "")
+    return replace(known, account=account, users={**known.users, user_id: after})
+
+
+def _decision(move: PendingMove, loaded: Loaded) -> Transition[Any] | None:
+    """What a call decides on these rows; None too if it raises: in its own call it does that again."""
+    try:
+        return move.decide(loaded)
+    except Exception:  # noqa: BLE001  # whatever it is, it is not the leader's
+        return None
+
+
+def _learn(deps: Dependencies, account_id: str, afters: list[Loaded]) -> None:
+    """Keep what was saved for those who wait."""
+    moves = deps.pending.of(account_id)
+    if moves is None or len(moves.waiting) < 2:
+        return
+    for after in afters:
+        if after.account is None:
+            continue
+        users = moves.known.users if moves.known else {}
+        if after.user is not None:
+            mine = KnownUser(after.account.seq, after.user, after.user_etag)
+            users = {**users, after.user.user_id: mine}
+        moves.known = Known(after.account, after.account_etag, users)
+
+
+def _lost(deps: Dependencies, account_id: str) -> None:
+    """Count a lost try; if it moved credits, the account's next moves are gathered."""
+    deps.telemetry.count(Metric.CONFLICTS)
+    if account_id:
+        deps.pending.met_rival(account_id, deps.now())
+
+
+async def pause(deps: Dependencies, tried: int) -> None:
+    """Wait after a lost try, each time longer, so that rivals do not meet again."""
+    await deps.sleep(deps.chance() * min(_LONGEST_PAUSE_S, 0.02 * 2**tried))
+
+
+def too_many() -> Unavailable:
+    """All tries were lost."""
+    return Unavailable(Dependency.TABLES, "the account is being changed by too many at once")
