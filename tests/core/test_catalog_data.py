@@ -230,7 +230,7 @@ def megapixels(model: Model) -> float:
     if model.sizing is not None and model.sizing.free:
         sizes.append(model.sizing.high**2 / 1_000_000)
     for item in model.inputs.values():
-        if item.field == "resolution":
+        if item.field == "resolution" and model.modality == "image":
             sizes += [float(str(choice).removesuffix(" MP")) for choice in item.choices]
     return max(sizes)
 

@@ -180,7 +180,12 @@ def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
 def unit_credits(model: Model, request: GenerationRequest) -> int:
     """The price of one output for this request, in credits."""
     field, _ = COUNTED.get(model.credits_per, ("", 1))
-    return calculate_cost(model, counted=asked(model, request, field))
+    return calculate_cost(model, counted=asked(model, request, field)) * _times(model, request)
+
+
+def _times(model: Model, request: GenerationRequest) -> int:
+    """How often the price counts: the product of all inputs that multiply it, as requested or by default."""
+    return math.prod(max(1, asked(model, request, item.field)) for item in model.inputs.values() if item.multiplies)
 
 
 def asked(model: Model, request: GenerationRequest, field: str) -> int:

@@ -207,7 +207,10 @@ def _input(where: str, name: str, raw: Any) -> Input:
         system_template=reading.text(where, raw, "system_template"),
         value=value,
         default=raw.get("default"),
+        multiplies=reading.flag(where, raw, "multiplies"),
     )
+    if given.multiplies and (kind is not InputKind.WHOLE or not 1 <= given.low <= given.high < math.inf):
+        raise CatalogError(f"{where}: only a whole number with bounds, from 1 on, multiplies the price")
     if given.low > given.high:
         raise CatalogError(f"{where}: from is beyond to")
     if given.default is not None and (problem := given.problem(given.default)):

@@ -32,9 +32,10 @@ Inputs = Mapping[str, Value]
 class Input:
     """One input of a model: its kind, its range, and the request field that fills it.
 
-    ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent. A
-    prompt may have templates: ``template`` with ``{prompt}``, and ``system_template`` that also has
-    ``{system_prompt}``, for a request with one and a model without an input for it.
+    ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent. The
+    price is multiplied by a number that ``multiplies``: a step of two pictures is two steps. A prompt may have
+    templates: ``template`` with ``{prompt}``, and ``system_template`` that also has ``{system_prompt}``, for a request
+    with one and a model without an input for it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Input:
     system_template: str = ""
     value: Value | None = None
     default: Value | None = None
+    multiplies: bool = False
 
     def spelled(self, value: Value) -> Value:
         """A value in the model's spelling: ``PNG``, ``jpeg`` and ``1mp`` are the choices png, jpg and 1 MP."""

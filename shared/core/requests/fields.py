@@ -255,7 +255,7 @@ FIELDS: tuple[Field, ...] = (
         _name(20),
         "A resolution by the model's own name, such as 1 MP.",
         "1 MP",
-        ("image",),
+        ("image", "training"),
         "NAME",
         shown=True,
     ),
@@ -319,6 +319,34 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("trigger_word", _written(60), "The word for the trained subject.", "ADAPRT", ("training",), "WORD"),
     Field("training_steps", Number(1, 100_000), "The number of training steps.", 1000, ("training",), "N", shown=True),
+    Field(
+        "learning_rate", Number(0, 1, whole=False), "How much each training step changes.", 0.0004, ("training",), "X"
+    ),
+    Field(
+        "batch_size",
+        Number(1, 64),
+        "How many pictures a training step sees.",
+        2,
+        ("training",),
+        "N",
+        "A step of two pictures costs as much as two steps.",
+        shown=True,
+    ),
+    Field("lora_rank", Number(1, 256), "The size of the trained LoRA.", 16, ("training",), "N", shown=True),
+    Field(
+        "autocaption",
+        Flag(),
+        "Let the trainer write captions for pictures without one.",
+        example=False,
+        modalities=("training",),
+    ),
+    Field(
+        "gradient_checkpointing",
+        Flag(),
+        "Train with less memory, and slower.",
+        example=False,
+        modalities=("training",),
+    ),
     Field(
         "max_credits",
         Number(0, 1_000_000_000),

@@ -51,6 +51,11 @@ class GenerationRequest:
     destination: str | None = None
     trigger_word: str | None = None
     training_steps: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    lora_rank: int | None = None
+    autocaption: bool | None = None
+    gradient_checkpointing: bool | None = None
     max_credits: int | None = None
     allow_fallback: bool = True
     strict: bool = False
