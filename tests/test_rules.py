@@ -42,6 +42,7 @@ PURE = {
     "math",
     "operator",
     "re",
+    "struct",
     "tomllib",
     "types",
     "typing",

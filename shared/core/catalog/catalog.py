@@ -180,7 +180,14 @@ def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
 def unit_credits(model: Model, request: GenerationRequest) -> int:
     """The price of one output for this request, in credits."""
     field, _ = COUNTED.get(model.credits_per, ("", 1))
-    return calculate_cost(model, counted=asked(model, request, field)) * _times(model, request)
+    base = calculate_cost(model, counted=asked(model, request, field)) * _times(model, request)
+    return -(-base * (100 + _surcharge_percent(model, request)) // 100)
+
+
+def _surcharge_percent(model: Model, request: GenerationRequest) -> int:
+    """What is added to the price for fields that make it dearer, and are not at their default."""
+    dearer = (item for item in model.inputs.values() if item.surcharge_percent)
+    return sum(item.surcharge_percent for item in dearer if getattr(request, item.field) not in (None, item.default))
 
 
 def _times(model: Model, request: GenerationRequest) -> int:

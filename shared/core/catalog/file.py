@@ -38,6 +38,9 @@ _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", 
 #: Inputs that are filled by a rule (mapping.py), not by a field.
 _MAPPED_BY_RULE = {"megapixels"}
 
+#: The highest surcharge: eleven times the price is surely a typing error.
+_MOST_PERCENT = 1000
+
 _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
 _PAGE = re.compile(r"https://[^\s\x00-\x1f\x7f]{1,500}", re.ASCII)
 
@@ -208,14 +211,26 @@ def _input(where: str, name: str, raw: Any) -> Input:
         value=value,
         default=raw.get("default"),
         multiplies=reading.flag(where, raw, "multiplies"),
+        surcharge_percent=raw.get("surcharge_percent", 0),
     )
-    if given.multiplies and (kind is not InputKind.WHOLE or not 1 <= given.low <= given.high < math.inf):
-        raise CatalogError(f"{where}: only a whole number with bounds, from 1 on, multiplies the price")
+    _check_price(where, given)
     if given.low > given.high:
         raise CatalogError(f"{where}: from is beyond to")
     if given.default is not None and (problem := given.problem(given.default)):
         raise CatalogError(f"{where}: default breaks a rule: {problem}")
     return given
+
+
+def _check_price(where: str, given: Input) -> None:
+    """Check what an input adds to the price: no fraction, nothing below, and a default that adds nothing."""
+    bounded = given.kind is InputKind.WHOLE and 1 <= given.low <= given.high < math.inf
+    if given.multiplies and not bounded:
+        raise CatalogError(f"{where}: only a whole number with bounds, from 1 on, multiplies the price")
+    percent: object = given.surcharge_percent
+    if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= _MOST_PERCENT:
+        raise CatalogError(f"{where}, surcharge_percent: must be a whole number from 0 to {_MOST_PERCENT}")
+    if percent and (given.value is not None or given.default is None):
+        raise CatalogError(f"{where}, surcharge_percent: needs a field with a default, which costs nothing more")
 
 
 def _is_plain(value: object) -> bool:

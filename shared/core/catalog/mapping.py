@@ -33,9 +33,9 @@ class Input:
     """One input of a model: its kind, its range, and the request field that fills it.
 
     ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent. The
-    price is multiplied by a number that ``multiplies``: a step of two pictures is two steps. A prompt may have
-    templates: ``template`` with ``{prompt}``, and ``system_template`` that also has ``{system_prompt}``, for a request
-    with one and a model without an input for it.
+    price is multiplied by a number that ``multiplies``: a step of two pictures is two steps. A value that is not the
+    default adds ``surcharge_percent`` to it. A prompt may have templates: ``template`` with ``{prompt}``, and
+    ``system_template`` that also has ``{system_prompt}``, for a request with one and a model without an input for it.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Input:
     value: Value | None = None
     default: Value | None = None
     multiplies: bool = False
+    surcharge_percent: int = 0
 
     def spelled(self, value: Value) -> Value:
         """A value in the model's spelling: ``PNG``, ``jpeg`` and ``1mp`` are the choices png, jpg and 1 MP."""
