@@ -22,11 +22,16 @@ class FakeIndex:
         await asyncio.sleep(0)
         self.rows[row.key] = row
 
-    async def move(self, key: Key, due_at: datetime) -> None:
+    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
         if key in self.rows:
-            self.rows[key] = replace(self.rows[key], due_at=due_at)
+            self.rows[key] = replace(self.rows[key], due_at=due_at, asked=asked or self.rows[key].asked)
+
+    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        return [row for row in self.rows.values() if row.asked and account_id in ("", row.key.account_id)]
 
     async def get(self, key: Key) -> OpenRow | None:
         """See ``OpenIndex``."""

@@ -8,7 +8,9 @@ from dev.fakes.world import KEY
 from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.commands.acts import AccountCommand
 from shared.core.commands.parsing import parse_command
-from shared.core.money.limits import Effect
+from shared.core.money.app_limits import AppLimits
+from shared.core.money.limits import Effect, Limit, Scope
+from shared.core.money.windows import Span
 from shared.core.requests.messages import CancelRequest, Check
 
 #: An approval is waited for this long here: everything ends within the bound of a schedule.
@@ -23,6 +25,14 @@ async def request_warns(stage: Stage) -> Faced:
     """A request that reaches half of a limit that warns."""
     world = stage.world
     world.store.put_account(replace(world.account(), limits=(replace(daily(2), effect=Effect.WARN),)))
+    return Faced(stage.request())
+
+
+async def request_counts(stage: Stage) -> Faced:
+    """A request that the app's limits count: one blocks later, and of one it reaches half."""
+    blocks = Limit(limit_id="app", window=Span.DAY, amount=9, scope=Scope.APP)
+    warns = Limit(limit_id="spend", window=Span.HOUR, amount=4, effect=Effect.WARN, scope=Scope.APP)
+    stage.world.switches.limits = AppLimits((blocks, warns))
     return Faced(stage.request())
 
 
@@ -85,7 +95,8 @@ def _command(fields: dict[str, object]) -> AccountCommand:
 
 
 APPROVAL_FLOWS: tuple[Flow, ...] = (
-    Flow("request that reaches half of a limit", request_warns, creates=True),
+    Flow("request that reaches half of a limit", request_warns, creates=True, ends=(End.SUCCEEDED,)),
+    Flow("request that the app's limits count", request_counts, creates=True, ends=(End.SUCCEEDED, End.FEWER)),
     Flow("request that needs an approval", request_asks, ends=_NO_SUCCESS),
     Flow("approval", approve, creates=True),
     Flow("check of RECEIVED, approved", check_approved, creates=True),

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 from shared.core.dependency import Dependency
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.ports import Answer, Dependencies, PendingMoves, Telemetry, Unavailable
+from shared.ports.app_windows import AppUse
 
 T = TypeVar("T")
 
@@ -54,6 +55,8 @@ READS = frozenset(
         "store.accounts",
         "store.generations",
         "switches.read",
+        "app_windows.read",
+        "index.waiting",
         "index.get",
         "index.due",
         "provider.get",
@@ -99,6 +102,7 @@ DEPENDENCIES = {
     "moved": Dependency.TABLES,
     "commands": Dependency.TABLES,
     "switches": Dependency.TABLES,
+    "app_windows": Dependency.TABLES,
     "provider": Dependency.REPLICATE,
     "screener": Dependency.CONTENT_SAFETY,
     "images": Dependency.IMAGES,
@@ -159,6 +163,7 @@ def watched(deps: Dependencies, gate: Gate, pending: PendingMoves | None = None)
     ports: dict[str, Any] = {name: _Watched(name, getattr(deps, name), gate) for name in WAYS_OUT}
     ports["providers"] = {name: _Watched("provider", each, gate) for name, each in deps.providers.items()}
     ports["pending"] = pending or PendingMoves(Polled)
+    ports["app_use"] = AppUse()
     return replace(deps, **ports)  # each stands for whatever port is behind it
 
 

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from dev.fakes.blobs import Blob
 from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
+from dev.simulation.app_invariants import uncounted
 from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, moves_of
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.events.limit_event import LimitEvent
@@ -244,6 +245,7 @@ def at_rest(watch: Observer) -> None:
         require(generation.state.ended, "every generation ends", key)
     _announced(world)
     _warned(world)
+    require(not uncounted(world), "the app's use is that of its accounts", uncounted(world))
     _outputs(world)
     _asked_once(watch)
     nothing_secret(world)

@@ -236,6 +236,19 @@ AppMetrics
 '''
   }
   {
+    name: 'app-limit-closed'
+    severity: 2
+    every: 'PT5M'
+    window: 'PT5M'
+    description: 'A limit of the whole app is used up: requests of all accounts are refused, or wait for an approval.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.app_limits_closed"
+| summarize requests = sum(Sum) by limit = tostring(Properties.limit)
+| where requests > 0
+'''
+  }
+  {
     name: 'paid-twice'
     severity: 3
     every: 'PT1H'

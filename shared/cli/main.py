@@ -10,6 +10,7 @@ import typer
 from shared.cli import accounts, approving, generations, state
 from shared.cli.account_commands import send_account_command
 from shared.cli.account_settings import account
+from shared.cli.app_limits import app_limits
 from shared.cli.catalog import catalog
 from shared.cli.context import CommandContext, Operations, OperatorsApp
 from shared.cli.dead_letters import dead_letters
@@ -50,6 +51,7 @@ app.command("keys")(keys)
 app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
 account.command("command")(send_account_command)
 app.add_typer(account, name="account")
+app.add_typer(app_limits, name="app-limits")
 app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("paused")(paused)

@@ -3,7 +3,6 @@
 Without a limit of the app none of this is read or written.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -68,12 +67,12 @@ MOST_FOLDED = 99
 class AppUse:
     """What this instance knows of the app's use. Only worker/app_limits.py reads and changes it.
 
-    ``row`` is its own, ``others`` the sum of all other rows as of ``read_at``. ``pending`` are its moves that no row
-    has yet, each with its time; ``tried`` are the writes of them without an answer. ``reserved`` is what it is about to
-    hold. ``looked_at`` is when its timer looked last.
+    ``name`` is that of its row, drawn before the first read. ``row`` is its own, ``others`` the sum of all other rows as
+    of ``read_at``. ``pending`` are its moves that no row has yet, each with its time; ``tried`` are the writes of them
+    without an answer. ``reserved`` is what it is about to hold. ``looked_at`` is when its timer looked last.
     """
 
-    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    name: str = ""
     row: TallyRow | None = None
     others: "Tally | None" = None
     read_at: datetime | None = None

@@ -86,7 +86,8 @@ class OpenRow:
     """One generation that is not finished and announced.
 
     ``due_at``: when the timer should check it. ``expires_at``: when something of it is lost for good. ``written_at``:
-    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns).
+    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns). ``asked``: which of its
+    requests for an approval was published last; 0: none.
     """
 
     key: Key
@@ -94,6 +95,7 @@ class OpenRow:
     expires_at: datetime
     written_at: datetime
     turn: Turn | None = None
+    asked: int = 0
 
 
 class OpenIndex(Protocol):
@@ -102,8 +104,14 @@ class OpenIndex(Protocol):
     async def put(self, row: OpenRow) -> None:
         """Write the row, or replace it."""
 
-    async def move(self, key: Key, due_at: datetime) -> None:
-        """Change ``due_at`` of an existing row. Does nothing without one: a removed row must stay removed."""
+    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """Change ``due_at`` of an existing row, and ``asked`` if it is given.
+
+        Does nothing without a row: a removed one must stay removed.
+        """
+
+    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+        """The rows of one account, or of all, whose request for an approval was published."""
 
     async def get(self, key: Key) -> OpenRow | None:
         """Read one row, or None if it does not exist."""

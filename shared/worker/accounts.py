@@ -25,6 +25,7 @@ from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings
 from shared.ports import Conflict, Dependencies, Loaded
 from shared.worker.grouping import CONFLICT_TRIES, pause, too_many
+from shared.worker.looking import look_again
 from shared.worker.noting import note_move
 from shared.worker.saving import payer_of
 
@@ -170,7 +171,9 @@ async def set_plan(
         order = command.order(posting.at)
         return settings.set_plan(account, plan, becomes, allowance, order=order, posting=posting)
 
-    return await _post_once(deps, account_id, Move.SET_PLAN, command, act)
+    after = await _post_once(deps, account_id, Move.SET_PLAN, command, act)
+    await look_again(deps, account_id, command.command_id)
+    return after
 
 
 async def suspend(deps: Dependencies, account_id: str, reason: str, command: Command) -> Account:
@@ -199,7 +202,9 @@ async def set_limit(
     def act(account: Account, user: User | None, posting: Posting) -> Moved:
         return settings.set_limit(account, user, limit, order=command.order(posting.at), posting=posting)
 
-    return await _post_once(deps, account_id, Move.SET_LIMIT, command, act, user_id=user_id)
+    after = await _post_once(deps, account_id, Move.SET_LIMIT, command, act, user_id=user_id)
+    await look_again(deps, account_id, command.command_id)
+    return after
 
 
 async def remove_limit(
@@ -216,7 +221,9 @@ async def remove_limit(
     def act(account: Account, user: User | None, posting: Posting) -> Moved:
         return settings.remove_limit(account, user, scope, limit_id, order=command.order(posting.at), posting=posting)
 
-    return await _post_once(deps, account_id, Move.REMOVE_LIMIT, command, act, user_id=user_id)
+    after = await _post_once(deps, account_id, Move.REMOVE_LIMIT, command, act, user_id=user_id)
+    await look_again(deps, account_id, command.command_id)
+    return after
 
 
 def allowance_of(deps: Dependencies, name: str) -> Allowance | None:

@@ -56,8 +56,12 @@ def admit(deps: Dependencies, message: GenerationRequest, payer: Payer | None) -
 
 async def admit_to_app(deps: Dependencies, admitted: Admission, payer: Payer | None) -> Admission:
     """Check what was admitted against the app's limits too, if it has any."""
-    gate, quoted = await _gate(deps, admitted), admitted.quoted
-    if gate is None or isinstance(quoted, Refusal):
+    quoted = admitted.quoted
+    if isinstance(quoted, Refusal):
+        return admitted
+    await deps.recent_switches.limits(deps.switches, deps.now())
+    gate = await _gate(deps, admitted)
+    if gate is None:
         return admitted
     refusal = opening.refusal_of(admitted.message, gate.payer(payer), quoted, deps.now())
     if refusal:
@@ -66,11 +70,12 @@ async def admit_to_app(deps: Dependencies, admitted: Admission, payer: Payer | N
 
 
 async def _gate(deps: Dependencies, admission: Admission) -> "Gate | None":
-    """The app's limits for a request that may open. None if the app has none."""
-    if isinstance(admission.quoted, Refusal):
-        return None
-    found = await deps.recent_switches.limits(deps.switches, deps.now())
-    if not found.limits:
+    """The app's limits for a request that may open. None if the app has none.
+
+    The limits are those that were read before the screening, and the tallies are at most 5 s old.
+    """
+    found = deps.recent_switches.known_limits
+    if isinstance(admission.quoted, Refusal) or not found.limits:
         return None
     from shared.worker.app_limits import gate_for  # noqa: PLC0415  # only an app with limits of its own needs it
 
@@ -152,6 +157,18 @@ def _decided(
 def _payer(deps: Dependencies, loaded: Loaded, gate: "Gate | None") -> Payer | None:
     payer = payer_of(deps, loaded)
     return gate.payer(payer) if gate else payer
+
+
+async def approval_needed(deps: Dependencies, found: Received, loaded: Loaded) -> Exceeded | None:
+    """The limit past which a request that waits needs an approval now, if it still does."""
+    quoted = quote(deps.catalog, found.request, _plan(deps, payer_of(deps, loaded)))
+    await deps.recent_switches.limits(deps.switches, deps.now())
+    gate = await _gate(deps, Admission(found.request, quoted))
+    payer = _payer(deps, loaded, gate)
+    if payer is None or isinstance(quoted, Refusal):
+        return None
+    approvals = found.approval.approvals if found.approval else ()
+    return to_approve(payer, quoted.cost, found.key, deps.now(), approvals)
 
 
 def _exceeded(

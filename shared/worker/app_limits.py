@@ -158,6 +158,8 @@ async def _write_once(deps: Dependencies) -> None:
 async def _read_if_old(deps: Dependencies) -> None:
     """Read all rows if they are too old; shortly before that, one call does so for all."""
     use, now = deps.app_use, deps.now()
+    if not use.name:
+        use.name = f"{deps.new_seed():08x}{deps.new_seed():08x}"
     age = FRESH if use.read_at is None else now - use.read_at
     if timedelta() <= age < AGAIN or (use.reading and timedelta() <= age < FRESH):
         return

@@ -20,6 +20,7 @@ from shared.core.money.settings import Order
 from shared.core.money.windows import Span
 from shared.ports import Conflict, Dependencies, Unavailable
 from shared.ports.app_windows import AppRows
+from shared.worker.looking import look_again
 
 #: How often a write is tried again after somebody else was faster.
 _TRIES = 10
@@ -56,7 +57,7 @@ async def set_app_limit(deps: Dependencies, command: AccountCommand, came_at: da
         except Conflict:
             continue
         deps.recent_switches.forget()
-        await _follow_up(deps, board.limits, after)
+        await _follow_up(deps, board.limits, after, command.command_id)
         return APPLIED
     raise Unavailable(Dependency.TABLES, "the app's limits are being changed by too many at once")
 
@@ -71,8 +72,8 @@ def _after(found: AppLimits, command: AccountCommand, order: Order) -> AppLimits
             raise TypeError(f"{command.act.kind} is no command for a limit of the app")
 
 
-async def _follow_up(deps: Dependencies, before: AppLimits, after: AppLimits) -> None:
-    """Rules 2 and 3."""
+async def _follow_up(deps: Dependencies, before: AppLimits, after: AppLimits, command_id: str) -> None:
+    """Rules 2 and 3. What waits for an approval past one of the limits may need none now."""
     from shared.worker.app_rebuild import EVERY, rebuild  # noqa: PLC0415  # a command of the app is rare
 
     rows = await deps.app_windows.read()
@@ -82,3 +83,4 @@ async def _follow_up(deps: Dependencies, before: AppLimits, after: AppLimits) ->
             await deps.app_windows.forget(warned)
     if after.limits and (rows.base is None or deps.now() - rows.base.at >= EVERY):
         await rebuild(deps, AppRows(rows.base, rows.instances))
+    await look_again(deps, "", command_id)

@@ -9,12 +9,12 @@ Rules of this file:
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.core.events.approval_event import ApprovalEvent
 from shared.core.keys import Key
 from shared.core.lifecycle import approving
-from shared.core.lifecycle.approval import Decision, may_decide
+from shared.core.lifecycle.approval import Asked, Decision, may_decide
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Transition
 from shared.core.money.limits import Scope
 from shared.core.reasons import Reason
@@ -33,23 +33,36 @@ class Yes:
     most_credits: int
 
 
-async def ask(deps: Dependencies, waits: Received, loaded: Loaded) -> None:
-    """Publish that an approval is needed, then let the row wait for its end. Safe to repeat."""
+async def ask(
+    deps: Dependencies, waits: Received, loaded: Loaded, free_at: datetime | None, published: int = 0
+) -> None:
+    """Publish that an approval is needed, then let the row wait for its end. Safe to repeat.
+
+    ``free_at`` is when the limit's window ends: it is looked at then, because it may open without an approval.
+    ``published`` is the request that was published before.
+    """
     if waits.approval is None:
         return
-    of_app = waits.approval.scope is Scope.APP
+    if published != waits.approval.asks:
+        await _publish(deps, waits, waits.approval, loaded)
+    soon = deps.now() + timedelta(seconds=deps.timing.check_after_s)
+    due_at = min(waits.approval.until, max(free_at, soon) if free_at else waits.approval.until)
+    await deps.index.move(waits.key, due_at, waits.approval.asks)
+
+
+async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded) -> None:
+    of_app = asked.scope is Scope.APP
     approvers = loaded.account.approvers if loaded.account and not of_app else ()
     await deps.messenger.publish(
         ApprovalEvent(
             key=waits.key,
-            asked=waits.approval,
+            asked=asked,
             approvers=approvers,
             at=deps.now(),
             text=waits.text,
             metadata=waits.request.metadata,
         )
     )
-    await deps.index.move(waits.key, waits.approval.until)
 
 
 async def approve(deps: Dependencies, key: Key, limit_id: str, most_credits: int, command: Command) -> None:

@@ -14,6 +14,7 @@ without it too.
 
 from datetime import timedelta
 
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle import approving, opening, transitions
 from shared.core.lifecycle.attempt import Attempt, created
@@ -22,11 +23,12 @@ from shared.core.lifecycle.state import State
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Prediction
-from shared.core.reasons import Reason
+from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import Check
-from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Unavailable
+from shared.ports import Dependencies, Envelope, Loaded, OpenRow, Paused, Unavailable
 from shared.worker import observing
 from shared.worker.creates import retry
+from shared.worker.deferring import refusal_for
 from shared.worker.finishing import end
 from shared.worker.open_index import open_row
 from shared.worker.pausing import paused_for, request_paused_for
@@ -126,7 +128,7 @@ async def _remove_stale_row(deps: Dependencies, row: OpenRow) -> None:
 async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, row: OpenRow) -> None:
     """The copy of a RECEIVED request is overdue: send it again, or give the request up after ``patience_s``."""
     if found.approval is not None:
-        await _check_approval(deps, found, loaded)
+        await _check_approval(deps, found, loaded, row.asked)
         return
     waited_s = (deps.now() - found.opened_at).total_seconds()
     paused = await request_paused_for(deps, found.request, loaded, found.opened_at)
@@ -137,17 +139,14 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
         envelope = Envelope(message_id, tries, found.opened_at, digest=found.request.digest)
         await deps.messenger.send(found.request, envelope)
         return
-
-    def decide(current: Loaded) -> Transition[Closed] | None:
-        return opening.given_up(current.generation, deps.now()) if isinstance(current.generation, Received) else None
-
-    saved = await save(deps, found.key, decide, loaded)
-    if isinstance(saved, Changed):
-        await end(deps, saved.generation)
+    await _give_up(deps, found.key, loaded)
 
 
-async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded) -> None:
-    """Open what was approved, end what nobody has decided in time, and ask again for what a crash left unasked."""
+async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded, published: int) -> None:
+    """Open what was approved, end what nobody has decided in time, and ask again for what a crash left unasked.
+
+    What was approved and cannot open is given up after ``patience_s``, as a request is that was never asked about.
+    """
 
     def decide(current: Loaded) -> Transition[Closed] | None:
         return approving.expired(current.generation, deps.now()) if isinstance(current.generation, Received) else None
@@ -156,7 +155,34 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded) -
     if isinstance(saved, Changed):
         await end(deps, saved.generation)
     elif isinstance(saved.loaded.generation, Received):
-        await open_approved(deps, saved.loaded.generation, saved.loaded)
+        waits, loaded = saved.loaded.generation, saved.loaded
+        try:
+            await open_approved(deps, waits, loaded, published)
+        except Unavailable as trouble:
+            if not await _is_out_of_patience(deps, waits, loaded, trouble):
+                raise
+            await _give_up(deps, waits.key, loaded, refusal_for(trouble))
+
+
+async def _is_out_of_patience(deps: Dependencies, waits: Received, loaded: Loaded, trouble: Unavailable) -> bool:
+    """Whether too much time has passed since its approval, without its pauses."""
+    approved_at = waits.approval.approved_at if waits.approval else None
+    if approved_at is None or isinstance(trouble, Paused) or trouble.dependency is Dependency.TABLES:
+        return False
+    paused = await request_paused_for(deps, waits.request, loaded, approved_at)
+    return deps.now() - approved_at - paused > timedelta(seconds=deps.limits.patience_s)
+
+
+async def _give_up(deps: Dependencies, key: Key, loaded: Loaded, refusal: Refusal | None = None) -> None:
+    """End what waits, with what it waited for or with a refusal."""
+
+    def decide(current: Loaded) -> Transition[Closed] | None:
+        waits = current.generation
+        return opening.given_up(waits, deps.now(), refusal) if isinstance(waits, Received) else None
+
+    saved = await save(deps, key, decide, loaded)
+    if isinstance(saved, Changed):
+        await end(deps, saved.generation)
 
 
 async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loaded) -> None:

@@ -11,10 +11,11 @@ Rules of this file:
 
 from datetime import datetime, timedelta
 
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.generation import Generation
-from shared.core.reasons import Reason
+from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
-from shared.ports import Dependencies, Envelope, Messenger, Sendable, Unavailable
+from shared.ports import Dependencies, Envelope, Messenger, Paused, Sendable, Unavailable
 from shared.worker.pausing import paused_for
 
 #: The copy is scheduled this long after ``retry_at``, in case the broker's clock is ahead of ours.
@@ -109,3 +110,11 @@ def deferred_until(now: datetime, deferrals: int, hint_s: float | None, chance: 
     The hint is lengthened by up to a quarter: a whole queue may have got the same hint and must not retry at once.
     """
     return now + timedelta(seconds=max(backoff_s(deferrals, chance), (hint_s or 0) * (1 + chance / 4)))
+
+
+def refusal_for(trouble: Unavailable) -> Refusal:
+    """What a request waits for, and is refused with if that lasts too long."""
+    if isinstance(trouble, Paused):
+        return trouble.waits
+    reasons = {Dependency.CONTENT_SAFETY: Reason.SAFETY_UNAVAILABLE, Dependency.PLANS: Reason.PLAN_UNAVAILABLE}
+    return Refusal.of(reasons.get(trouble.dependency, Reason.PROVIDER_UNAVAILABLE))

@@ -18,11 +18,10 @@ from typing import assert_never
 
 from shared.core.dependency import Dependency
 from shared.core.metric import Metric
-from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
 from shared.ports import Dependencies, Envelope, Paused, Unavailable
 from shared.worker import checking, observing, requests
-from shared.worker.deferring import defer, deferred_until, sent_digest
+from shared.worker.deferring import defer, deferred_until, refusal_for, sent_digest
 from shared.worker.pausing import request_paused_for
 from shared.worker.wariness import with_wariness
 
@@ -84,7 +83,7 @@ async def _defer(
             return
     elif isinstance(message, GenerationRequest):
         if await _is_out_of_patience(deps, message, trouble, since):
-            await requests.reject(deps, message.key, message, _refusal(trouble), sent_digest(message, envelope))
+            await requests.reject(deps, message.key, message, refusal_for(trouble), sent_digest(message, envelope))
             return
         if trouble.dependency is not Dependency.TABLES:
             comes_at = deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance)
@@ -98,7 +97,7 @@ async def _save_received(
     """Save the request as RECEIVED. If that fails, the scheduled copy alone carries it."""
     paused = trouble.why if isinstance(trouble, Paused) else ""
     with suppress(Unavailable):
-        await requests.receive(deps, message, _refusal(trouble), comes_at, paused)
+        await requests.receive(deps, message, refusal_for(trouble), comes_at, paused)
 
 
 async def _is_out_of_patience(
@@ -123,10 +122,3 @@ def _is_left_to_timer(deps: Dependencies, message: PredictionEvent | Check, trou
     """
     too_long = (trouble.retry_after_s or 0) >= deps.timing.check_after_s
     return isinstance(message, Check) and trouble.dependency.runs_models and too_long
-
-
-def _refusal(trouble: Unavailable) -> Refusal:
-    if isinstance(trouble, Paused):
-        return trouble.waits
-    reasons = {Dependency.CONTENT_SAFETY: Reason.SAFETY_UNAVAILABLE, Dependency.PLANS: Reason.PLAN_UNAVAILABLE}
-    return Refusal.of(reasons.get(trouble.dependency, Reason.PROVIDER_UNAVAILABLE))

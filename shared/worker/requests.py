@@ -7,7 +7,8 @@ Rules of this file:
    has ended, its event is published again.
 3. A RECEIVED request opens with the request that is saved in its row: the first request of an id counts. Another
    request under its id is refused by name, and changes nothing (clashes.py).
-4. What waits for an approval is not opened by its request, but by an approval (approving.py).
+4. What waits for an approval opens when it has one, or when no limit asks for one any more: its limit was raised, or
+   the window has ended (approving.py, looking.py).
 5. A request that a kill switch stops is not screened: it stays RECEIVED, and says so (pausing.py).
 """
 
@@ -27,7 +28,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
-from shared.worker.admission import admit, admit_to_app, reserve, screen
+from shared.worker.admission import admit, admit_to_app, approval_needed, reserve, screen
 from shared.worker.approving import ask
 from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unreadable_clashes
 from shared.worker.creates import retry, submit
@@ -81,14 +82,17 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         await _drop_input(deps, admission.message, reserved.generation)
 
 
-async def open_approved(deps: Dependencies, found: Received, loaded: Loaded) -> None:
-    """Open what waited for an approval and has it. What still waits is asked for again, under the same event id.
+async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, published: int = 0) -> None:
+    """Open what waited for an approval and has it, or needs none any more. What still needs it is asked for.
 
-    It may come from the timer's check, which takes no request in: so what a kill switch stops says so from here.
+    ``published`` is the request for an approval that was published before. It may come from the timer's check, which
+    takes no request in: so what a kill switch stops says so from here.
     """
     if found.approval is None or found.approval.pending:
-        await ask(deps, found, loaded)
-        return
+        exceeded = await approval_needed(deps, found, loaded)
+        if exceeded is not None:
+            await ask(deps, found, loaded, exceeded.free_at, published)
+            return
     admitted = admit(deps, found.request, payer_of(deps, loaded))
     try:
         if isinstance(admitted.quoted, Quote):
@@ -104,7 +108,8 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded) -> 
 async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) -> None:
     """Continue with what was just saved, whether it has opened, has ended or waits for an approval."""
     if isinstance(generation, Received):
-        await ask(deps, generation, loaded)
+        exceeded = await approval_needed(deps, generation, loaded)
+        await ask(deps, generation, loaded, exceeded.free_at if exceeded else None)
     else:
         await submit_or_end(deps, generation, loaded)
         await publish_warnings(deps, generation)

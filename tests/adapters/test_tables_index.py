@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.keys import Key
 from shared.core.turns.shares import Turn
-from shared.ports import OpenIndex
+from shared.ports import OpenIndex, OpenRow
 from tests.adapters.examples import AWKWARD_IDS, NOW, open_row
 
 KEY = Key("ada", "one")
@@ -133,3 +133,21 @@ async def test_a_turn_brings_no_row_back(index: OpenIndex) -> None:
     """What has ended meanwhile needs none."""
     assert not await index.give(a_turn(KEY), NOW)
     assert await index.get(KEY) is None
+
+
+async def test_what_waits_for_an_approval_is_found_by_its_account(index: OpenIndex) -> None:
+    """Only rows whose request was published, of one account or of all; moving one again keeps that."""
+    mine, other, plain = Key("ada", "one", "acme"), Key("ada", "two", "acme2"), Key("bob", "three", "acme")
+    for key in (mine, other, plain):
+        await index.put(OpenRow(key=key, due_at=NOW, expires_at=NOW, written_at=NOW))
+    await index.move(mine, NOW + timedelta(days=3), asked=2)
+    await index.move(other, NOW, asked=1)
+    await index.move(plain, NOW)
+    await index.move(mine, NOW + timedelta(days=1))
+    (row,) = await index.waiting("acme")
+    assert (row.key, row.asked, row.due_at) == (mine, 2, NOW + timedelta(days=1))
+    assert {row.key for row in await index.waiting()} == {mine, other}
+    assert await index.get(mine) == row
+    await index.remove(mine)
+    await index.move(mine, NOW, asked=3)
+    assert [row.key for row in await index.waiting()] == [other]

@@ -14,8 +14,8 @@ def test_the_ports_alone_are_behind_the_gate() -> None:
     deps = replace(World().deps, wary=False)
     seen = watched(deps, Fault())
     changed = {each.name for each in fields(deps) if getattr(seen, each.name) is not getattr(deps, each.name)}
-    assert changed - {"providers", "pending"} == set(WAYS_OUT) == {*DEPENDENCIES, "inputs"} - {"provider"}
-    assert {"providers", "pending"} <= changed
+    assert changed - {"providers", "pending", "app_use"} == set(WAYS_OUT) == {*DEPENDENCIES, "inputs"} - {"provider"}
+    assert {"providers", "pending", "app_use"} <= changed
 
 
 def test_what_looks_at_pictures_alone_is_behind_the_gate_too() -> None:

@@ -1,17 +1,20 @@
 """Approvals: what a limit with the effect ``approve`` makes wait, and what opens or ends it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from dev.fakes.accounts import daily
-from dev.fakes.world import KEY, World
+from dev.fakes.world import KEY, START, World
 from shared import worker
+from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed, Received
 from shared.core.lifecycle.state import State
 from shared.core.money.limits import Effect, Limit, Scope
 from shared.core.money.settings import Settings
+from shared.core.money.windows import Span
 from shared.core.reasons import Reason
 from shared.worker.accounts import Command
 
@@ -286,3 +289,99 @@ async def test_it_is_screened_again_if_the_policy_has_changed() -> None:
     assert [(each.subject, each.policy == "newer") for each in world.generation().screenings] == [
         (subject, newer) for newer in (False, True) for subject in ("prompt", "input image")
     ]
+
+
+async def test_it_opens_by_itself_when_its_limit_is_raised() -> None:
+    """Without an approval, and without being screened again; nothing is asked twice."""
+    world = await waiting()
+    screened = len(world.screener.texts)
+    await worker.set_limit(world.deps, "ada", replace(daily(2), effect=Effect.APPROVE), Command(command_id="more"))
+    await world.pump()
+    assert world.generation().state is State.RUNNING
+    assert len(world.screener.texts) == screened
+    assert len(world.messenger.approvals) == 1
+    assert world.balances() == (8, 2, 0)
+    world.books_balance()
+
+
+@pytest.mark.parametrize("change", ["removed", "plan"])
+async def test_it_opens_by_itself_when_nothing_asks_any_more(change: str) -> None:
+    """Its limit is taken away, or the plan that has it is changed."""
+    world = await waiting()
+    if change == "removed":
+        await worker.remove_limit(world.deps, "ada", "daily", Command(command_id="r"))
+    else:
+        asks = replace(daily(1), effect=Effect.APPROVE)
+        plans = {
+            **world.deps.plans.plans,
+            "strict": replace(world.deps.plans["premium"], name="strict", limits=(asks,)),
+        }
+        world.deps = replace(world.deps, plans=replace(world.deps.plans, plans=plans))
+        world.pass_time(1)
+        await worker.set_plan(world.deps, "ada", "strict", Command(command_id="p1"))
+        await worker.remove_limit(world.deps, "ada", "daily", Command(command_id="r"))
+        await world.pump()
+        assert received(world).reason is Reason.APPROVAL_NEEDED
+        await worker.set_plan(world.deps, "ada", "premium", Command(command_id="p2"))
+    await world.pump()
+    assert world.generation().state is State.RUNNING
+
+
+async def test_it_opens_by_itself_when_its_window_ends() -> None:
+    """The day ends before the three days of the approval."""
+    world = World()
+    await world.open_account()
+    await worker.set_limit(world.deps, "ada", replace(daily(2), effect=Effect.APPROVE), Command(command_id="l"))
+    await world.ask(Key("ada", "first"), num_outputs=2)
+    await world.ask(num_outputs=2)
+    assert world.index.rows[KEY].due_at == datetime(2026, 11, 22, tzinfo=UTC)
+    await world.tick(11 * 3600)
+    assert received(world).reason is Reason.APPROVAL_NEEDED
+    await world.tick(3600 + 60)
+    assert world.generation().state is State.RUNNING
+    assert len(world.messenger.approvals) == 1
+
+
+async def test_a_look_at_what_still_needs_an_approval_changes_nothing() -> None:
+    """It is not asked anew, and waits until its own end."""
+    world = await waiting()
+    before, row = world.saved(), world.index.rows[KEY]
+    await worker.set_limit(world.deps, "ada", Limit(limit_id="x", window=Span.HOUR, amount=9), Command(command_id="x"))
+    await world.pump()
+    assert (world.saved(), world.index.rows[KEY], len(world.messenger.approvals)) == (before, row, 1)
+    await world.tick(DAYS_3 + 60)
+    assert world.saved().reason is Reason.APPROVAL_EXPIRED
+    world.at_rest()
+
+
+async def test_what_was_approved_and_cannot_be_screened_is_given_up() -> None:
+    """Its plan has changed, so it is screened again, and nobody answers for six hours after the approval."""
+    world = await waiting()
+    world.pass_time(1)
+    await worker.set_plan(world.deps, "ada", "basic", Command(command_id="p"))
+    await world.pump()
+    world.pass_time(6 * 3600)
+    world.screener.down = True
+    await worker.approve(world.deps, KEY, "daily", 2, OPS)
+    await world.settle(hours=7, step_s=300)
+    found = world.saved()
+    assert isinstance(found, Closed)
+    assert found.reason is Reason.SAFETY_UNAVAILABLE
+    assert found.ended_at - (found.approval.approved_at if found.approval else START) < timedelta(hours=6, minutes=30)
+    assert world.balances() == (10, 0, 0)
+    world.at_rest()
+
+
+async def test_what_was_approved_waits_as_long_as_a_request_for_a_screener() -> None:
+    """It opens if the screener answers in time."""
+    world = await waiting()
+    world.pass_time(1)
+    await worker.set_plan(world.deps, "ada", "basic", Command(command_id="p"))
+    world.screener.down = True
+    await worker.approve(world.deps, KEY, "daily", 2, OPS)
+    for _ in range(30):
+        await world.tick(600)
+    assert isinstance(world.saved(), Received)
+    world.screener.down = False
+    await world.tick(1800)
+    assert world.generation().state is State.RUNNING

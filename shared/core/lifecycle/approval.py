@@ -61,6 +61,11 @@ class Asked:
             if each.most_credits is not None
         )
 
+    @property
+    def approved_at(self) -> datetime | None:
+        """When it was approved, if it was: the last time."""
+        return max((each.at for each in self.decisions if each.most_credits is not None), default=None)
+
     def decision_of(self, command_id: str) -> Decision | None:
         """What a command has decided, if it was applied before."""
         return next((each for each in self.decisions if each.command_id == command_id), None)

@@ -6,9 +6,9 @@ Writes carry no ETag, because a row is only a reminder: the message handler read
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
 from shared.adapters.azure_storage.tables import rows
@@ -17,6 +17,8 @@ from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
 from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
+
+T = TypeVar("T")
 
 
 class TableIndex:
@@ -36,30 +38,36 @@ class TableIndex:
         with translated(self._name, self._service.role):
             await self._service.rest.replace(self._name, rows.open_row(row))
 
-    async def move(self, key: Key, due_at: datetime) -> None:
-        """Implements ``OpenIndex``. It merges one column, which Tables refuses if there is no row."""
-        await self._merge(key, {"due_at": due_at})
+    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """Implements ``OpenIndex``. It merges columns, which Tables refuses if there is no row."""
+        await self._merge(key, {"due_at": due_at, **({"asked": asked} if asked else {})})
 
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Implements ``OpenIndex``."""
         return await self._merge(turn.key, {"due_at": due_at, **rows.turn_columns(turn)})
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
-        """Implements ``OpenIndex``. A row without the column does not match. "<" is the character after ";"."""
-        query = "turn_at ge @first"
-        parameters: dict[str, Any] = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
+        """Implements ``OpenIndex``. A row without the column does not match."""
+        first = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
+        found = await self._of_account(account_id, "turn_at ge @first", first, rows.turn_of)
+        return [turn for turn in found if turn]
+
+    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+        """Implements ``OpenIndex``. A row without the column does not match."""
+        return await self._of_account(account_id, "asked ge @least", {"least": 1}, rows.open_of)
+
+    async def _of_account(
+        self, account_id: str, query: str, parameters: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]
+    ) -> list[T]:
+        """What a query finds of one account, or of all. "<" is the character after ";"."""
+        of_account: dict[str, Any] = {}
         if account_id:
             query += " and PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
-            of_account = {
-                "partition": rows.open_partition(account_id),
-                "from": f"{account_id};",
-                "to": f"{account_id}<",
-            }
-            parameters |= of_account
+            partition = rows.open_partition(account_id)
+            of_account = {"partition": partition, "from": f"{account_id};", "to": f"{account_id}<"}
         table = self._service.sdk.get_table_client(self._name)
         with sdk_translated(self._name, self._service.role):
-            found = [rows.turn_of(row) async for row in table.query_entities(query, parameters=parameters)]
-        return [turn for turn in found if turn]
+            return [read(row) async for row in table.query_entities(query, parameters={**parameters, **of_account})]
 
     async def _merge(self, key: Key, changed: dict[str, Any]) -> bool:
         """Change columns of a row. Returns False if there is none."""

@@ -315,7 +315,8 @@ def open_row(row: OpenRow) -> Row:
     partition_key, row_key = open_keys(row.key)
     times = {"due_at": row.due_at, "expires_at": row.expires_at, "written_at": row.written_at}
     turn = turn_columns(row.turn) if row.turn else {}
-    return {"PartitionKey": partition_key, "RowKey": row_key, **row.key.properties, **times, **turn}
+    asked = {"asked": row.asked} if row.asked else {}
+    return {"PartitionKey": partition_key, "RowKey": row_key, **row.key.properties, **times, **turn, **asked}
 
 
 def open_of(row: Mapping[str, Any]) -> OpenRow:
@@ -327,6 +328,7 @@ def open_of(row: Mapping[str, Any]) -> OpenRow:
         expires_at=columns.time("expires_at"),
         written_at=columns.time("written_at"),
         turn=turn_of(row),
+        asked=columns.maybe("asked", int) or 0,
     )
 
 

@@ -1,0 +1,84 @@
+"""Instances that are killed while they open, and what the rebuild makes of it."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from dev import azurite as local
+from dev.azurite import Azurite
+from shared import worker
+from shared.adapters.azure_storage.access import StorageAccount
+from shared.adapters.azure_storage.tables import TableIndex, TableMovedAccounts, TableService, TableStore
+from shared.core.commands.acts import AccountCommand
+from shared.core.commands.parsing import parse_command
+from shared.core.money.entries import Move
+from shared.core.money.tally import Tally, of_accounts, slot_of
+from shared.ports import Dependencies, Store
+from shared.worker.app_limits import sum_of
+from shared.worker.app_rebuild import rebuild
+from shared.worker.applying import apply
+from tests.stack.app_opener import ACCOUNTS, dependencies
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+LIMIT = 30
+
+
+@pytest_asyncio.fixture
+async def azurite() -> AsyncIterator[Azurite]:
+    """An Azurite of this test's own: its processes come over sockets."""
+    running = await local.start()
+    yield running
+    await running.stop()
+
+
+async def _prepared(service: TableService, name: str) -> Dependencies:
+    """Accounts with credits, and the app's limit."""
+    for each in (TableStore(service, name), TableIndex(service, f"{name}open")):
+        await each.ensure()
+    await TableMovedAccounts(service, f"{name}moved").ensure()
+    deps = dependencies(service, name)
+    for account_id in ACCOUNTS:
+        await worker.grant(deps, account_id, 1000, grant_id="g")
+    body = {"type": "set_limit", "command_id": "l", "by": "kim", "scope": "app", "limit_id": "daily"}
+    command = parse_command(json.dumps(body | {"window": "rolling_24h", "credits": LIMIT}).encode())
+    assert isinstance(command, AccountCommand)
+    assert (await apply(deps, command, deps.now())).reason is None
+    return deps
+
+
+async def _ledgers(store: Store) -> Tally:
+    """What all ledgers say was held: the truth."""
+    entries = [entry for account_id in ACCOUNTS async for entry in store.ledger(account_id)]
+    holds = [entry for entry in entries if entry.move is Move.HOLD]
+    return of_accounts((slot_of(entry.at), entry.held, entry.usd_micros) for entry in holds)
+
+
+def _credits(tally: Tally) -> int:
+    return sum(each[0] for each in tally.slots.values())
+
+
+async def test_the_rebuilt_sum_is_that_of_the_ledgers_after_instances_were_killed(azurite: Azurite) -> None:
+    """Two of three are killed by SIGKILL between a hold and its write. The limit is exceeded by these two at most."""
+    service, name = TableService(StorageAccount.by_string(azurite.connection_string, "table")), "apps"
+    deps = await _prepared(service, name)
+    lasts = (5, 8, -1)
+    instances = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.stack.app_opener", azurite.connection_string, name, f"i{number}", f"{last}"
+        )
+        for number, last in enumerate(lasts)
+    ]
+    codes = await asyncio.gather(*(each.wait() for each in instances))
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]
+    real, counted = await _ledgers(deps.store), sum_of(await deps.app_windows.read())
+    assert _credits(real) - _credits(counted) == 2
+    assert LIMIT <= _credits(real) <= LIMIT + 2
+    await rebuild(dependencies(service, name))
+    assert sum_of(await deps.app_windows.read()).aged(deps.now()) == real
+    await service.close()
