@@ -6,7 +6,7 @@ import struct
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from shared.adapters.media.archives.opening import OpenedArchive, opened, weights_of
 from shared.core.training.contents import Bounds, Entry
@@ -55,7 +55,7 @@ def safetensors(numbers: bytes = b"lora") -> bytes:
     return struct.pack("<Q", len(head)) + head + numbers
 
 
-def tarred(*files: tuple[str, bytes], mode: str = "w") -> bytes:
+def tarred(*files: tuple[str, bytes], mode: Literal["w", "w:gz"] = "w") -> bytes:
     """A tar of these names and contents; ``w:gz`` compresses it."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as archive:

@@ -17,7 +17,7 @@ from dev.fakes.images import BROKEN, NO_IMAGE
 from shared.adapters.media.archives import SafeArchives
 from shared.adapters.replicate.sdk.errors import NotFoundError
 from shared.cli import training_folder
-from shared.cli.context import Connected
+from shared.cli.context import Connected, RefusedError
 from shared.core.keys import Key
 from shared.core.training.contents import PICTURES
 from tests.cli.counter import Called, Counter
@@ -208,7 +208,7 @@ def test_the_bound_is_exact(folder: Path) -> None:
         if passes:
             training_folder.check_size(grown)
         else:
-            with pytest.raises(training_folder.RefusedError, match="leave them out"):
+            with pytest.raises(RefusedError, match="leave them out"):
                 training_folder.check_size(grown)
 
 

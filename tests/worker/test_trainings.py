@@ -55,8 +55,9 @@ async def test_what_is_saved_names_the_file_and_not_where_it_was_handed() -> Non
     await train(world, training_steps=500)
     saved = world.generation().attempt
     assert saved is not None
-    copied = saved.inputs.pop("input_images")
-    assert saved.inputs == {"trigger_word": "LGHT", "steps": 500}
+    inputs = dict(saved.inputs)
+    copied = inputs.pop("input_images")
+    assert inputs == {"trigger_word": "LGHT", "steps": 500}
     assert world.blobs.inputs[str(copied).removeprefix(INPUT_PREFIX)].content == ZIP
     assert world.generation().ignored_fields == ()
 
