@@ -19,6 +19,7 @@ from dev.fakes.archives import FakeArchives
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.commands import FakeCommands
+from dev.fakes.destinations import FakeDestinations
 from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
@@ -69,6 +70,7 @@ class World:
         self.moved = FakeMovedAccounts()
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
+        self.destinations = FakeDestinations()
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
@@ -86,6 +88,7 @@ class World:
             providers={REPLICATE: self.replicate},
             images=self.images,
             archives=FakeArchives(),
+            destinations=self.destinations,
             screener=self.screener,
             inputs=self.inputs,
             outputs=self.blobs,

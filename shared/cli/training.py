@@ -21,7 +21,7 @@ from uuid import uuid4
 import typer
 
 from shared.cli.context import AccountToo, CommandContext, Operations, RefusedError, command_context_of, valid_key
-from shared.cli.destinations import Destination, check_destination, create_destination
+from shared.cli.destinations import USUAL_HARDWARE, Destination, Hardware, Public, check_destination, create_destination
 from shared.cli.generations import User, show_generation, show_line
 from shared.cli.submitting import read_back, with_options
 from shared.cli.training_folder import Folder, check_folder, check_size, pack, read_folder
@@ -59,8 +59,6 @@ _Folder = Annotated[
 ]
 _To = Annotated[str, typer.Option("--destination", "-d", help=FIELD["destination"].help, metavar="OWNER/NAME")]
 _Create = Annotated[bool, typer.Option("--create", help="Make the destination at Replicate if it does not exist.")]
-_Hardware = Annotated[str, typer.Option(help="The hardware of a destination that is made.", metavar="SKU")]
-_Public = Annotated[bool, typer.Option("--public", help="Let everybody see a destination that is made.")]
 _Id = Annotated[str | None, typer.Option("--id", help="The generation's id; default: a new one.", metavar="ID")]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _Into = Annotated[Path, typer.Option(help="Where the weights are written.", metavar="FOLDER", file_okay=False)]
@@ -88,8 +86,8 @@ def train(  # noqa: PLR0913  # each is an option of the command
     destination: _To,
     account: AccountToo = None,
     create: _Create = False,
-    hardware: _Hardware = "gpu-l40s",
-    public: _Public = False,
+    hardware: Hardware = USUAL_HARDWARE,
+    public: Public = False,
     generation_id: _Id = None,
     yes: _Yes = False,
     into: _Into = Path(),
@@ -103,7 +101,7 @@ def train(  # noqa: PLR0913  # each is an option of the command
     key = valid_key(user, uuid4().hex if generation_id is None else generation_id, account)
     name = f"{key.account_id}/{key.user_id}/{key.generation_id}.zip"
     wanted = {"modality": "training", "destination": destination, "input_file": name, **fields}
-    asked = Destination(destination, create, hardware, public)
+    asked = Destination(destination, key.account_id, create, hardware, public)
     order = _Order(read_back(key, wanted), folder, asked, into, yes, within)
     command_context = command_context_of(context)
     command_context.do(partial(_train, command_context, order))

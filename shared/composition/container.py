@@ -87,6 +87,7 @@ class Container(SafetyPart):
             names_key=self.names_key,
             commands=self.commands,
             switches=self.switches,
+            destinations=self.destinations,
             app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,

@@ -17,6 +17,7 @@ Rules of this file:
 from shared.ports.archives import Archive, Archives
 from shared.ports.commands import CommandRecord, Commands
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
+from shared.ports.destinations import Destinations
 from shared.ports.errors import (
     ArchiveUnfit,
     Conflict,
@@ -66,6 +67,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "Dependencies",
+    "Destinations",
     "Envelope",
     "Fate",
     "FillUploads",

@@ -13,6 +13,7 @@ from shared.core.safety.moderation import Policy
 from shared.ports.app_windows import AppUse, AppWindows
 from shared.ports.archives import Archives
 from shared.ports.commands import Commands
+from shared.ports.destinations import Destinations
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.moved import MovedAccounts, NotedToday
@@ -68,6 +69,7 @@ class Dependencies:
     providers: Mapping[ProviderName, Provider]
     images: Images
     archives: Archives
+    destinations: Destinations
     screener: Screener
     inputs: Inputs
     outputs: Outputs

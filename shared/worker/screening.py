@@ -9,6 +9,7 @@ Rules of this file:
 4. An uploaded sound cannot be screened. Only models whose modality the policy lets pass unscreened may read it. A
    training's archive is opened and screened (archives.py), and the model gets what was screened. Existence and size of
    a file are checked before anything is paid.
+5. A training's destination belongs to the account that pays. Any other one is refused, whether it exists or not.
 """
 
 import hashlib
@@ -54,6 +55,12 @@ _PICTURE_UNFIT = (
     "complete and not animated."
 )
 
+#: The same whether there is such a model, whose it is, or neither: no account learns of another's.
+_NO_DESTINATION = Refusal(
+    Reason.INVALID_REQUEST,
+    "The destination is not known. A training needs one that was made for its account, or given to it.",
+)
+
 
 async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: str) -> ScreenedRequest:
     """Screen the user's texts and the input image, and store the image for the model.
@@ -63,6 +70,8 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
     models = [deps.catalog.models[name] for name in quoted.chain]
     if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
         return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
+    if message.destination is not None and not await _owns(deps, message, message.destination):
+        return ScreenedRequest(message, _NO_DESTINATION)
     records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
         copied = InputKind.ARCHIVE in kinds and (message.input_file or "").startswith(INPUT_PREFIX)
@@ -82,6 +91,11 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
         return replace(texts, records=records)
     seen = await _screen_input(deps, message, message.image_url, plan)
     return replace(seen, records=(*records, *seen.records))
+
+
+async def _owns(deps: Dependencies, message: GenerationRequest, destination: str) -> bool:
+    """Whether a destination belongs to the account of a request. To any other account it is unknown."""
+    return await deps.destinations.owner(destination) == message.key.account_id
 
 
 def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: str) -> ScreeningRecord:

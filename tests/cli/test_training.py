@@ -71,6 +71,7 @@ class Trainer(Counter):
         self.operations.deps = self.deps
         self.operations.connected = cast("Connected", self.connected)
         self.looks = 2
+        self.destinations.owners["me/lora"] = "ada"
 
     async def make(self) -> None:
         """Let a running training go on, and succeed at the third look."""
@@ -228,6 +229,7 @@ def test_a_destination_that_is_not_there_is_made_if_asked(trainer: Trainer, fold
     assert called.code == 0
     assert "made me/new, private" in called.out
     assert trainer.connected.models["me/new"] == ("private", "gpu-l40s")
+    assert trainer.destinations.owners["me/new"] == "ada"
     public = ("--destination", "me/open", "--create", "--public", "--hardware", "cpu", "--id", "t2")
     assert call(trainer, folder, *public).code == 0
     assert trainer.connected.models["me/open"] == ("public", "cpu")

@@ -116,6 +116,13 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
         _LOOKED + "test_an_archive_that_is_swapped_after_the_look_changes_nothing",
     ),
     _guard(
+        "a training goes only into a destination of the account that pays for its archive",
+        "shared/worker/screening.py",
+        "if message.destination is not None and not await _owns(",
+        "if message.destination is None and not await _owns(",
+        "worker/test_destinations.py::test_a_destination_of_another_account_is_unknown",
+    ),
+    _guard(
         "an archive that may have ended workers is not looked at",
         _WORKER,
         "    if deps.wary:\n",

@@ -19,7 +19,7 @@ from tests.stack.road import Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
-#: A model of the simulator's account that a training may give a version to.
+#: A model of the simulator's account that belongs to no account of ours.
 DESTINATION = "darkroom-local/portraits"
 
 #: What the shipped policy lets pass.
@@ -129,11 +129,16 @@ async def asked_to_train(road: Road, archive: bytes) -> dict[str, Any]:
     user = await road.user(1000)
     name = f"{user}/{user}/faces.zip"
     await road.stack.app.uploads.put_upload(name, io.BytesIO(archive))
+    destination = f"darkroom-local/{user}"
+    login = {"Authorization": f"Bearer {road.stack.values['REPLICATE_API_TOKEN']}"}
+    model = {"owner": "darkroom-local", "name": user, "visibility": "private", "hardware": "cpu"}
+    assert (await road.replicate.post("/v1/models", json=model, headers=login)).status_code == 201
+    await road.deps.destinations.give(destination, user, "test", road.deps.now())
     return {
         "generation_id": uuid4().hex,
         "user_id": user,
         "modality": "training",
-        "destination": DESTINATION,
+        "destination": destination,
         "input_file": name,
         "trigger_word": "KNGFSHR",
         "training_steps": 250,
@@ -147,7 +152,7 @@ async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
     assert output["content_type"] == "application/x-tar"
     with tarfile.open(fileobj=io.BytesIO(content)) as weights:
         assert weights.getnames()
-    assert output["text"].startswith(f"{DESTINATION}:")
+    assert output["text"].startswith(f"darkroom-local/{outcome.key.user_id}:")
     (made,) = [
         each for each in (await road.replicate.get("/_sim/predictions")).json() if "trigger_word" in each["input"]
     ]
@@ -189,8 +194,9 @@ async def test_the_shipped_policy_trains_and_a_dirty_picture_costs_nothing() -> 
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"input_file": "{user}/{user}/none.zip", "destination": DESTINATION}, "is not there"),
-        ({"input_file": "{user}/{user}/huge.zip", "destination": DESTINATION}, "to 100 MiB"),
+        ({"input_file": "{user}/{user}/none.zip", "destination": "darkroom-local/{user}"}, "is not there"),
+        ({"input_file": "{user}/{user}/huge.zip", "destination": "darkroom-local/{user}"}, "to 100 MiB"),
+        ({"input_file": "{user}/{user}/none.zip", "destination": DESTINATION}, "destination is not known"),
     ],
 )
 async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[str, str], text: str) -> None:
@@ -198,9 +204,10 @@ async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[
     user = await road.user(1000)
     if "huge" in fields["input_file"]:
         await road.stack.app.uploads.put_upload(f"{user}/{user}/huge.zip", io.BytesIO(bytes(100 * 1024**2 + 1)))
+    await road.deps.destinations.give(f"darkroom-local/{user}", user, "test", road.deps.now())
     named = {name: value.format(user=user) for name, value in fields.items()}
     outcome = await road.outcome({"generation_id": uuid4().hex, "user_id": user, "modality": "training", **named})
-    assert outcome.reason == "INPUT_INVALID"
+    assert outcome.reason == ("INVALID_REQUEST" if "destination" in text else "INPUT_INVALID")
     assert text in outcome.event["data"]["reason"]["text"]
     assert await road.moves(outcome.key) == [Move.ENDED_UNOPENED]  # an entry of zero credits
     assert await road.balances(user) == (1000, 0, 0)

@@ -314,7 +314,7 @@ FIELDS: tuple[Field, ...] = (
         "darkroom-local/ada-portraits",
         ("training",),
         "OWNER/NAME",
-        "It must already exist at Replicate, in the account of Darkroom's token. Small letters, digits and `. _ -`.",
+        "It exists at Replicate, and belongs to the account that pays. Small letters, digits and `. _ -`.",
         shown=True,
     ),
     Field("trigger_word", _written(60), "The word for the trained subject.", "ADAPRT", ("training",), "WORD"),
