@@ -247,9 +247,8 @@ async def _killed(child: process.Child | None) -> None:
 async def ensure(app: App) -> None:
     """Create the tables and containers, which the deployment creates in production."""
     containers = (app.outputs, app.input_files, app.uploads, app.quarantine, app.dead_letters, app.proofs)
-    await asyncio.gather(
-        app.store.ensure(), app.index.ensure(), app.moved.ensure(), *(each.ensure() for each in containers)
-    )
+    tables = (app.store, app.index, app.moved, app.waiting)
+    await asyncio.gather(*(each.ensure() for each in (*tables, *containers)))
 
 
 def _simulated(simulator: process.Child) -> dict[str, str]:

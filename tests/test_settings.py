@@ -106,6 +106,7 @@ MALFORMED = {
     "STATE_TABLE": "wrong-table",
     "OPEN_TABLE": "1wrong",
     "MOVED_TABLE": "wrong table",
+    "TURNS_TABLE": "wrong-table",
     "REFUSE_HATE_FROM": "0",
     "REFUSE_SEXUAL_FROM": "9",
     "REFUSE_VIOLENCE_FROM": "wrong",

@@ -22,13 +22,13 @@ class FakeIndex:
         await asyncio.sleep(0)
         self.rows[row.key] = row
 
-    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+    async def move(self, key: Key, due_at: datetime) -> None:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
         if key in self.rows:
-            self.rows[key] = replace(self.rows[key], due_at=due_at, asked=asked or self.rows[key].asked)
+            self.rows[key] = replace(self.rows[key], due_at=due_at)
 
-    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+    async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
         return [row for row in self.rows.values() if row.asked and account_id in ("", row.key.account_id)]
@@ -50,6 +50,13 @@ class FakeIndex:
             return False
         self.rows[turn.key] = replace(self.rows[turn.key], turn=turn, due_at=due_at)
         return True
+
+    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """See ``OpenIndex``."""
+        await asyncio.sleep(0)
+        if key in self.rows:
+            row = self.rows[key]
+            self.rows[key] = replace(row, turn=None, due_at=due_at, asked=asked or row.asked)
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """See ``OpenIndex``."""

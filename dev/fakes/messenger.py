@@ -14,7 +14,7 @@ from shared.core.events.approval_event import ApprovalEvent
 from shared.core.events.command_event import CommandEvent
 from shared.core.events.generation_event import Event, GenerationEvent, RefusalEvent, RequestRefusedEvent
 from shared.core.events.limit_event import LimitEvent
-from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
 REQUESTS = "generation-requests"
@@ -126,5 +126,5 @@ def queue_of(message: Sendable) -> str:
     match message:
         case GenerationRequest() | CancelRequest():
             return REQUESTS
-        case PredictionEvent() | Check():
+        case PredictionEvent() | Check() | Look():
             return EVENTS

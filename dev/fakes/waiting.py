@@ -28,6 +28,11 @@ class FakeWaitingList:
         await asyncio.sleep(0)
         return list(self.kept.values())
 
+    async def place(self, account_id: str) -> PlaceRow | None:
+        """See ``WaitingList``."""
+        await asyncio.sleep(0)
+        return self.kept.get(account_id)
+
     async def next_waiting(self, account_id: str, after_user: str) -> Waiting | None:
         """See ``WaitingList``."""
         await asyncio.sleep(0)

@@ -31,6 +31,7 @@ from dev.fakes.signing import fake_names_key, fake_signer
 from dev.fakes.store import FakeStore
 from dev.fakes.switches import FakeSwitches
 from dev.fakes.telemetry import FakeTelemetry
+from dev.fakes.waiting import FakeWaitingList
 from shared import worker
 from shared.core.catalog.catalog import Catalog
 from shared.core.events.generation_event import GenerationEvent
@@ -76,6 +77,7 @@ class World:
         self.blobs = FakeBlobs(now=self.now)
         self.commands = FakeCommands()
         self.switches = FakeSwitches()
+        self.waiting = FakeWaitingList()
         self.app_windows = FakeAppWindows()
         self.messenger = FakeMessenger()
         self.telemetry = FakeTelemetry()
@@ -101,6 +103,7 @@ class World:
             names_key=fake_names_key(),
             commands=self.commands,
             switches=self.switches,
+            waiting=self.waiting,
             app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,

@@ -11,6 +11,7 @@ from dev.simulation.modality_flows import MODALITY_FLOWS
 from dev.simulation.pause_flows import PAUSE_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.turn_flows import TURN_FLOWS
 from shared.core.money.windows import UNUSED
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown
 from shared.core.requests.digest import digest_of
@@ -378,5 +379,6 @@ FLOWS: tuple[Flow, ...] = (
     *APPROVAL_FLOWS,
     *PAUSE_FLOWS,
     *PICTURE_FLOWS,
+    *TURN_FLOWS,
     *MODALITY_FLOWS,
 )

@@ -173,7 +173,7 @@ def _waits_longer(before: AnyGeneration, after: AnyGeneration) -> bool:
         return False
     attempt = replace(after.attempt, retry_at=before.attempt.retry_at)
     plain = replace(after, attempt=attempt, reason=before.reason, text=before.text, history=before.history)
-    return after.reason is Reason.PAUSED and plain == before
+    return after.reason in (Reason.PAUSED, Reason.WAITS_FOR_TURN) and plain == before
 
 
 def _noted(before: Generation, after: Generation) -> bool:
@@ -212,6 +212,7 @@ def after_step(watch: Observer, *account_ids: str) -> None:
             watch.account_is_sound(account_id)
             watch.touched.discard(account_id)
     _open_is_known(watch.world)
+    _in_flight(watch.world)
     _stored_is_safe(watch)
 
 
@@ -220,6 +221,19 @@ def _open_is_known(world: World) -> None:
     for key, generation in world.store.saved_generations.items():
         if not generation.state.ended:
             require(key in world.index.rows, "what is open is in the open index", key)
+
+
+def _in_flight(world: World) -> None:
+    """No account has more in flight than its plan allows, whoever opened it."""
+    counted: Counter[str] = Counter()
+    for key, generation in world.store.saved_generations.items():
+        waits = generation.reason in (Reason.PAUSED, Reason.WAITS_FOR_TURN)
+        if isinstance(generation, Generation) and not generation.state.ended and not waits:
+            counted[key.account_id] += 1
+    for account_id, count in counted.items():
+        plan = world.deps.plans.find(world.store.saved_accounts[account_id].plan)
+        most = plan.concurrency if plan else None
+        require(most is None or count <= most, "no account is above its concurrency", (account_id, count))
 
 
 def _stored_is_safe(watch: Observer) -> None:

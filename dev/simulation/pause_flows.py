@@ -25,7 +25,7 @@ async def request_paused(stage: Stage) -> Faced:
 async def request_resumed(stage: Stage) -> Faced:
     """The copy of a request that was taken in while the app was paused comes after the pause was ended."""
     await _taken_in(stage)
-    _resume(stage)
+    resume(stage)
     return Faced(stage.request())
 
 
@@ -39,13 +39,13 @@ async def check_received_paused(stage: Stage) -> Faced:
 
 async def waiting_paused(stage: Stage) -> Faced:
     """The wait of a WAITING generation is over, and the app was paused meanwhile."""
-    await _waiting(stage)
+    await paused_waiting(stage)
     return Faced(stage.request())
 
 
 async def check_waiting_paused(stage: Stage) -> Faced:
     """The same after more than six hours of the pause."""
-    await _waiting(stage, LONG)
+    await paused_waiting(stage, LONG)
     await stage.hear(stage.request())
     stage.world.messenger.scheduled.clear()
     stage.world.pass_time(6.5 * 3600)
@@ -60,7 +60,7 @@ async def cancel_received_paused(stage: Stage) -> Faced:
 
 async def cancel_waiting_paused(stage: Stage) -> Faced:
     """A cancel of a generation that is paused and keeps its hold."""
-    await _waiting(stage)
+    await paused_waiting(stage)
     await stage.hear(stage.request())
     return Faced(CancelRequest(KEY))
 
@@ -72,7 +72,8 @@ def _pause(stage: Stage, lasts: timedelta = SHORT) -> None:
     stage.world.pass_time(5)
 
 
-def _resume(stage: Stage) -> None:
+def resume(stage: Stage) -> None:
+    """The pause ends by hand, and every instance knows it."""
     (switch,) = stage.world.switches.switches
     span = replace(switch.spans[0], until=stage.world.now())
     stage.world.switches.switches = (replace(switch, spans=(span,)),)
@@ -84,7 +85,8 @@ async def _taken_in(stage: Stage, lasts: timedelta = SHORT) -> None:
     await stage.ask()
 
 
-async def _waiting(stage: Stage, lasts: timedelta = SHORT) -> None:
+async def paused_waiting(stage: Stage, lasts: timedelta = SHORT) -> None:
+    """A generation with a hold waits to be created, and the app was paused meanwhile."""
     stage.world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await stage.ask()
     stage.world.messenger.scheduled.clear()

@@ -36,6 +36,7 @@ var tables = [
   settings.STATE_TABLE // accounts, generations, ledger
   settings.OPEN_TABLE // what is not finished and announced
   settings.MOVED_TABLE // which accounts moved on which day
+  settings.TURNS_TABLE // what waits for a turn
 ]
 
 // learn.microsoft.com/azure/cosmos-db/table/reference-data-plane-security: every account has these two.

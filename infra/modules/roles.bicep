@@ -43,7 +43,7 @@ var role = {
 }
 
 var queues = [settings.GENERATION_QUEUE, settings.PREDICTION_QUEUE, settings.COMMAND_QUEUE]
-var tables = [settings.STATE_TABLE, settings.OPEN_TABLE, settings.MOVED_TABLE]
+var tables = [settings.STATE_TABLE, settings.OPEN_TABLE, settings.MOVED_TABLE, settings.TURNS_TABLE]
 var appContainers = [settings.OUTPUTS_CONTAINER, settings.DEAD_LETTERS_CONTAINER, settings.INPUTS_CONTAINER, settings.QUARANTINE_CONTAINER, settings.PROOFS_CONTAINER]
 var appReadContainers = [settings.UPLOADS_CONTAINER, 'config']
 

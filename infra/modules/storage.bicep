@@ -47,6 +47,7 @@ var tables = [
   settings.STATE_TABLE // accounts, generations, ledger
   settings.OPEN_TABLE // what is not finished and announced
   settings.MOVED_TABLE // which accounts moved on which day
+  settings.TURNS_TABLE // what waits for a turn
 ]
 
 // Each action only where its number of days is not 0.

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from shared.adapters.net.tls import tls_context
 from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event
-from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, PredictionEvent
 from shared.ports import Envelope, Sendable, Unavailable
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class ServiceBusMessenger:
         match message:
             case GenerationRequest() | CancelRequest():
                 return self._request_queue
-            case PredictionEvent() | Check():
+            case PredictionEvent() | Check() | Look():
                 return self._event_queue
             case _:
                 assert_never(message)

@@ -20,7 +20,15 @@ from shared.cli.printing import plain
 from shared.config.settings import Settings
 from shared.core.keys import user_named
 from shared.core.lifecycle.generation import AnyGeneration
-from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.requests.messages import (
+    CancelRequest,
+    Check,
+    GenerationRequest,
+    Look,
+    Malformed,
+    Message,
+    PredictionEvent,
+)
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Envelope, Sendable
 from shared.ports.reading import DeadLetter
@@ -142,7 +150,7 @@ def replay_dead_letter(
         (archived,) = await operations.dead_letters.list_dead_letters(name, 1) or (None,)
         digest = archived.metadata.get("request_digest", "") if archived else ""
         await operations.messenger.send(message, Envelope(f"replay:{uuid4().hex}", digest=digest))
-        command_context.screen.say(f"sent to {queue}: {_kind(message)} {message.key}")
+        command_context.screen.say(f"sent to {queue}: {_kind(message)} {message.key or ''}".rstrip())
         return 0
 
     command_context.do(command)
@@ -150,6 +158,9 @@ def replay_dead_letter(
 
 async def _warn(command_context: CommandContext, operations: Operations, message: Sendable) -> None:
     """Say what a replay would do, before it is sent."""
+    if isinstance(message, Look):
+        command_context.screen.say(f"This is {_kind(message)}: it is safe to repeat.")
+        return
     generation = (await operations.store.load(message.key)).generation
     text = f"This is {_kind(message)} {message.key}."
     if generation is None:
@@ -217,6 +228,8 @@ def _kind(message: Message) -> str:
             return f"an event of attempt {attempt} of generation"
         case Check():
             return "a check of generation"
+        case Look():
+            return "a look for free turns"
         case Malformed(text=text):
             return f"malformed: {text}"
         case _:

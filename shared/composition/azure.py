@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TableService,
         TableStore,
         TableSwitches,
+        TableWaitingList,
     )
     from shared.adapters.service_bus import ServiceBusMessenger
 
@@ -105,6 +106,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableDestinations
 
         return TableDestinations(self._tables, self.settings.state_table)
+
+    @cached_property
+    def waiting(self) -> "TableWaitingList":
+        """What waits for a turn."""
+        from shared.adapters.azure_storage.tables import TableWaitingList
+
+        return TableWaitingList(self._tables, self.settings.turns_table)
 
     @cached_property
     def index(self) -> "TableIndex":

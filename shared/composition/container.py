@@ -88,6 +88,8 @@ class Container(SafetyPart):
             commands=self.commands,
             switches=self.switches,
             destinations=self.destinations,
+            waiting=self.waiting,
+            pace=lambda: self.provider.pace_now(),  # noqa: PLW0108  # the provider is replaced by tools and tests
             app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
@@ -147,6 +149,7 @@ def _limits(settings: Settings) -> Limits:
         quarantine_days=settings.quarantine_days,
         hand_files_over=settings.hand_files_over,
         longest_pause_s=settings.longest_pause_s,
+        in_flight_most=settings.in_flight_most or None,
     )
 
 

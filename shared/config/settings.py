@@ -54,6 +54,7 @@ class Settings:
     state_table: str
     open_table: str
     moved_table: str
+    turns_table: str
     outputs_container: str
     dead_letters_container: str
     key_vault_url: str
@@ -98,6 +99,7 @@ class Settings:
     patience_s: int
     approve_within_s: int
     longest_pause_s: int
+    in_flight_most: int
     azure_client_id: str
     log_level: str
     telemetry: str
@@ -325,6 +327,7 @@ NAMES: tuple[Name, ...] = (
     _name("OPEN_TABLE", "open", _table, "3 to 63 letters and digits, a letter first"),
     # A row for each account that moved on a day: what the audit and the app's limits look at.
     _name("MOVED_TABLE", "moved", _table, "3 to 63 letters and digits, a letter first"),
+    _name("TURNS_TABLE", "turns", _table, "3 to 63 letters and digits, a letter first"),
     _name("OUTPUTS_CONTAINER", "outputs", _text, _TEXT_SHAPE),
     _name("DEAD_LETTERS_CONTAINER", "dead-letters", _text, _TEXT_SHAPE),
     _name("KEY_VAULT_URL", "", _host, _HOST_SHAPE),
@@ -376,6 +379,7 @@ NAMES: tuple[Name, ...] = (
     _seconds("PATIENCE_S", 21600, 60, 604800),
     _seconds("APPROVE_WITHIN_S", 259200, 60, 604800),
     _seconds("LONGEST_PAUSE_S", 604800, 60, 2592000),
+    _name("IN_FLIGHT_MOST", "0", _whole(0, 10**6), "a whole number from 0 to 1000000; 0: no bound"),
     _name("AZURE_CLIENT_ID", "", _text, "the client id of the managed identity"),
     _name("LOG_LEVEL", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"),
     _name("TELEMETRY", "logs", _one_of("logs", "opentelemetry"), "logs or opentelemetry"),

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
     PLAN_UNAVAILABLE = "PLAN_UNAVAILABLE"
     PAUSED = "PAUSED"
+    WAITS_FOR_TURN = "WAITS_FOR_TURN"
     PROVIDER_REFUSED = "PROVIDER_REFUSED"
     PROVIDER_FAILED = "PROVIDER_FAILED"
     CONTENT_REFUSED = "CONTENT_REFUSED"
@@ -64,6 +65,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.PROVIDER_UNAVAILABLE: "The model could not be reached. Nothing was charged; try again later.",
     Reason.PLAN_UNAVAILABLE: "The plan of this account is not set up. Nothing was charged; try again later.",
     Reason.PAUSED: "This is paused. Nothing was charged; it goes on by itself.",
+    Reason.WAITS_FOR_TURN: "Others are before this. Nothing was charged; it goes on by itself.",
     Reason.PROVIDER_REFUSED: "The model did not accept these settings. Change them and try again.",
     Reason.PROVIDER_FAILED: "The model failed. Nothing was charged; try again.",
     Reason.CONTENT_REFUSED: "The model refused this content. Reword the prompt and try again.",

@@ -29,7 +29,7 @@ from shared.ports.errors import (
     UnreadableRow,
 )
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
-from shared.ports.messages import Envelope, Messenger, Sendable
+from shared.ports.messages import Deferrable, Envelope, Messenger, Sendable
 from shared.ports.moved import MovedAccounts, NotedToday
 from shared.ports.pending import (
     AccountMoves,
@@ -50,10 +50,20 @@ from shared.ports.safety import Screener
 from shared.ports.state import Loaded, OpenIndex, OpenRow, Store
 from shared.ports.switches import RecentSwitches, SwitchBoard
 from shared.ports.telemetry import Telemetry
-from shared.ports.turns import PlaceRow, Waiting, WaitingList
+from shared.ports.turns import (
+    PLACES_FRESH,
+    TURNS_FRESH,
+    PaceNow,
+    PlaceRow,
+    RecentTurns,
+    Waiting,
+    WaitingList,
+)
 
 __all__ = [
     "OUTPUTS_AT_ONCE",
+    "PLACES_FRESH",
+    "TURNS_FRESH",
     "AccountMoves",
     "Answer",
     "Archive",
@@ -66,6 +76,7 @@ __all__ = [
     "CutShort",
     "DeadLetter",
     "DeadLetters",
+    "Deferrable",
     "Dependencies",
     "Destinations",
     "Envelope",
@@ -85,6 +96,7 @@ __all__ = [
     "OpenRow",
     "OutputUnfit",
     "Outputs",
+    "PaceNow",
     "Paused",
     "PendingMove",
     "PendingMoves",
@@ -98,6 +110,7 @@ __all__ = [
     "ReadDeadLetters",
     "ReadOutputs",
     "RecentSwitches",
+    "RecentTurns",
     "Records",
     "Saved",
     "Screener",

@@ -67,7 +67,7 @@ MOST_FOLDED = 99
 class AppUse:
     """What this instance knows of the app's use. Only worker/app_limits.py reads and changes it.
 
-    ``name`` is that of its row, drawn before the first read. ``row`` is its own, ``others`` the sum of all other rows as
+    ``name`` is that of its row, drawn before the first read. ``row`` is its own, ``others`` the sum of all others as
     of ``read_at``. ``pending`` are its moves that no row has yet, each with its time; ``tried`` are the writes of them
     without an answer. ``reserved`` is what it is about to hold. ``looked_at`` is when its timer looked last.
     """

@@ -25,6 +25,7 @@ from shared.ports.safety import Screener
 from shared.ports.state import OpenIndex, Store
 from shared.ports.switches import RecentSwitches, SwitchBoard
 from shared.ports.telemetry import Telemetry
+from shared.ports.turns import PaceNow, RecentTurns, WaitingList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,8 @@ class Limits:
     quarantine_days: int = 0
     #: The longest that a pause lasts after its command, if it is not renewed.
     longest_pause_s: int = 7 * 24 * 3600
+    #: How many generations of the whole app may be in flight. None: no bound.
+    in_flight_most: int | None = None
 
 
 #: Outputs that one worker holds at a time, so that its memory is bounded. With 1,000 outputs of 1.5 MB at once it
@@ -83,6 +86,7 @@ class Dependencies:
     names_key: Callable[[], Awaitable[bytes]]
     commands: Commands
     switches: SwitchBoard
+    waiting: WaitingList
     app_windows: AppWindows
     messenger: Messenger
     telemetry: Telemetry
@@ -106,6 +110,10 @@ class Dependencies:
     app_use: AppUse = field(default_factory=AppUse)
     #: The kill switches as this instance read them last.
     recent_switches: RecentSwitches = field(default_factory=RecentSwitches)
+    #: What this instance knows of the turns.
+    recent_turns: RecentTurns = field(default_factory=RecentTurns)
+    #: The pace of creates now. None: there is none.
+    pace: Callable[[], PaceNow | None] = lambda: None
     #: Acquire before fetching an output; release after storing it.
     outputs_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OUTPUTS_AT_ONCE))
     #: The moves of credits that calls of this process save together.

@@ -5,12 +5,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from shared.core.events.generation_event import Event
-from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, PredictionEvent
 
 if TYPE_CHECKING:
     from shared.core.commands.acts import AccountCommand  # only the queue of account commands loads it
 
-Sendable = GenerationRequest | CancelRequest | PredictionEvent | Check
+#: What may be deferred: it is about a generation.
+Deferrable = GenerationRequest | CancelRequest | PredictionEvent | Check
+
+Sendable = Deferrable | Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,13 +104,10 @@ class OpenIndex(Protocol):
     async def put(self, row: OpenRow) -> None:
         """Write the row, or replace it."""
 
-    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
-        """Change ``due_at`` of an existing row, and ``asked`` if it is given.
+    async def move(self, key: Key, due_at: datetime) -> None:
+        """Change ``due_at`` of an existing row. Does nothing without a row: a removed one must stay removed."""
 
-        Does nothing without a row: a removed one must stay removed.
-        """
-
-    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+    async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
         """The rows of one account, or of all, whose request for an approval was published."""
 
     async def get(self, key: Key) -> OpenRow | None:
@@ -121,6 +118,12 @@ class OpenIndex(Protocol):
 
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Write a turn, and change ``due_at``, of an existing row. Returns False without one: it has ended."""
+
+    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """Take the turn from an existing row, if it has one, and change ``due_at``. Does nothing without a row.
+
+        ``asked`` is changed too if it is given.
+        """
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""

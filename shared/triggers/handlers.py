@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from shared import worker
-from shared.core.requests.messages import Malformed, Message
+from shared.core.requests.messages import Look, Malformed, Message
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Dependencies, Envelope, Messenger, Unavailable
 from shared.triggers import audit
@@ -72,6 +72,8 @@ class Handlers:
             except Unavailable as trouble:
                 if isinstance(message, Malformed):
                     raise
+                if isinstance(message, Look):
+                    return  # the next one comes within a second or two
                 # Without dependencies, ``patience_s`` is unknown: defer the message without a limit.
                 await worker.defer(self.messenger(), message, envelope, trouble, now=self.now(), chance=random.random())
             else:

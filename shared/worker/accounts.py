@@ -25,8 +25,8 @@ from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings
 from shared.ports import Conflict, Dependencies, Loaded
 from shared.worker.grouping import CONFLICT_TRIES, pause, too_many
-from shared.worker.looking import look_again
 from shared.worker.noting import note_move
+from shared.worker.reconsidering import reconsider
 from shared.worker.saving import payer_of
 
 
@@ -172,7 +172,7 @@ async def set_plan(
         return settings.set_plan(account, plan, becomes, allowance, order=order, posting=posting)
 
     after = await _post_once(deps, account_id, Move.SET_PLAN, command, act)
-    await look_again(deps, account_id, command.command_id)
+    await reconsider(deps, account_id, command.command_id)
     return after
 
 
@@ -203,7 +203,7 @@ async def set_limit(
         return settings.set_limit(account, user, limit, order=command.order(posting.at), posting=posting)
 
     after = await _post_once(deps, account_id, Move.SET_LIMIT, command, act, user_id=user_id)
-    await look_again(deps, account_id, command.command_id)
+    await reconsider(deps, account_id, command.command_id)
     return after
 
 
@@ -222,7 +222,7 @@ async def remove_limit(
         return settings.remove_limit(account, user, scope, limit_id, order=command.order(posting.at), posting=posting)
 
     after = await _post_once(deps, account_id, Move.REMOVE_LIMIT, command, act, user_id=user_id)
-    await look_again(deps, account_id, command.command_id)
+    await reconsider(deps, account_id, command.command_id)
     return after
 
 

@@ -31,6 +31,7 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.clashes import clashes
+from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
@@ -98,21 +99,25 @@ async def screen(deps: Dependencies, admitted: Admission, before: Received | Non
 
 
 async def reserve(
-    deps: Dependencies, screened: Admission, loaded: Loaded
+    deps: Dependencies, screened: Admission, loaded: Loaded, *, has_row: bool
 ) -> Changed[AnyGeneration] | Unchanged[AnyGeneration] | Absent:
     """Phase 3: save the generation with its hold, or its refusal, or what it waits for.
 
-    Nothing is saved if it was opened or closed meanwhile, or waits for the same approval already.
+    Nothing is saved if it was opened, closed or parked meanwhile, or waits for the same approval already. ``has_row``:
+    its row in the open index is there, and has its turn. What waits for an approval has none.
     """
     gate, message, quoted = await _gate(deps, screened), screened.message, screened.quoted
     waits = isinstance(loaded.generation, Received | None) and _exceeded(
         screened, _payer(deps, loaded, gate), loaded.generation, quoted, deps.now()
     )
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
-    await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
+    if waits or not has_row:
+        await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
     seed = deps.new_seed()
 
     def decide(current: Loaded) -> Transition[AnyGeneration] | None:
+        if waits_for_turn(current.generation) and current.generation_etag != loaded.generation_etag:
+            return None
         return _decided(deps, screened, current, gate, seed)
 
     if gate is None or isinstance(quoted, Refusal):

@@ -20,7 +20,7 @@ from shared.core.money.settings import Order
 from shared.core.money.windows import Span
 from shared.ports import Conflict, Dependencies, Unavailable
 from shared.ports.app_windows import AppRows
-from shared.worker.looking import look_again
+from shared.worker.reconsidering import reconsider
 
 #: How often a write is tried again after somebody else was faster.
 _TRIES = 10
@@ -83,4 +83,4 @@ async def _follow_up(deps: Dependencies, before: AppLimits, after: AppLimits, co
             await deps.app_windows.forget(warned)
     if after.limits and (rows.base is None or deps.now() - rows.base.at >= EVERY):
         await rebuild(deps, AppRows(rows.base, rows.instances))
-    await look_again(deps, "", command_id)
+    await reconsider(deps, "", command_id)

@@ -47,7 +47,7 @@ async def ask(
         await _publish(deps, waits, waits.approval, loaded)
     soon = deps.now() + timedelta(seconds=deps.timing.check_after_s)
     due_at = min(waits.approval.until, max(free_at, soon) if free_at else waits.approval.until)
-    await deps.index.move(waits.key, due_at, waits.approval.asks)
+    await deps.index.release(waits.key, due_at, waits.approval.asks)
 
 
 async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded) -> None:

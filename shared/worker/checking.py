@@ -30,7 +30,9 @@ from shared.worker import observing
 from shared.worker.creates import retry
 from shared.worker.deferring import refusal_for
 from shared.worker.finishing import end
+from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
+from shared.worker.parking import check_parked
 from shared.worker.pausing import paused_for, request_paused_for
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
@@ -130,6 +132,9 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
     if found.approval is not None:
         await _check_approval(deps, found, loaded, row.asked)
         return
+    if waits_for_turn(found):
+        await check_parked(deps, found, loaded, row)
+        return
     waited_s = (deps.now() - found.opened_at).total_seconds()
     paused = await request_paused_for(deps, found.request, loaded, found.opened_at)
     if waited_s <= deps.limits.patience_s + paused.total_seconds():
@@ -189,6 +194,8 @@ async def _check_waiting(deps: Dependencies, generation: Generation, loaded: Loa
     paused = await paused_for(deps, generation, deps.now())
 
     def step(found: Generation, payer: Payer | None) -> Transition[Generation] | None:
+        if waits_for_turn(found):
+            return None
         return transitions.given_up(found, payer, deps.timing, deps.now(), paused)
 
     saved = await advance(deps, generation.key, step, loaded)

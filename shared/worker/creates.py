@@ -32,6 +32,7 @@ from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker import observing
 from shared.worker.deferring import schedule_retry
 from shared.worker.finishing import end
+from shared.worker.parking import may_go_on
 from shared.worker.pausing import look_after_s, said_of, stop_of, waits_of
 from shared.worker.saving import Changed, advance
 from shared.worker.screening import with_input_urls
@@ -52,6 +53,8 @@ async def retry(deps: Dependencies, waiting: Generation, loaded: Loaded) -> None
     stops = await stop_of(deps, waiting)
     if stops is not None:
         await _pause(deps, loaded, waiting.key, attempt, stops)
+        return
+    if not await may_go_on(deps, waiting, loaded):
         return
     resolved = await with_input_urls(deps, attempt)
 

@@ -15,7 +15,7 @@ from shared.core.dependency import Dependency
 from shared.core.lifecycle.generation import Generation
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
-from shared.ports import Dependencies, Envelope, Messenger, Paused, Sendable, Unavailable
+from shared.ports import Deferrable, Dependencies, Envelope, Messenger, Paused, Unavailable
 from shared.worker.pausing import paused_for
 
 #: The copy is scheduled this long after ``retry_at``, in case the broker's clock is ahead of ours.
@@ -32,14 +32,15 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
     if attempt.retry_at is None:
         raise ValueError(f"generation {generation.key} is not waiting for a retry")
     key, allowance = generation.key, timedelta(seconds=_CLOCK_ALLOWANCE_S)
+    move = deps.index.release if generation.reason is Reason.PAUSED else deps.index.move  # what is paused has no turn
     wait = max(timedelta(), attempt.retry_at - deps.now())
     given_up_at = await _given_up_at(deps, generation, attempt.retry_at)
     if wait and attempt.retry_at >= given_up_at:
-        await deps.index.move(key, given_up_at + timedelta(seconds=deps.timing.check_after_s))
+        await move(key, given_up_at + timedelta(seconds=deps.timing.check_after_s))
         await deps.messenger.send(Check(key), Envelope(key.named("give-up")), at=given_up_at + allowance)
         return
     # After a long wait a copy may be late behind a backlog: the check is due only after half the wait has passed again.
-    await deps.index.move(key, max(generation.due_at(deps.timing), attempt.retry_at + wait / 2))
+    await move(key, max(generation.due_at(deps.timing), attempt.retry_at + wait / 2))
     envelope = Envelope(
         key.named("try", attempt.number, attempt.posts, *_look(generation)),
         since=generation.opened_at,
@@ -63,7 +64,7 @@ def _look(generation: Generation) -> tuple[str, ...]:
 
 
 async def defer(
-    messenger: Messenger, message: Sendable, envelope: Envelope, trouble: Unavailable, *, now: datetime, chance: float
+    messenger: Messenger, message: Deferrable, envelope: Envelope, trouble: Unavailable, *, now: datetime, chance: float
 ) -> None:
     """Schedule a copy of a message that an unavailable dependency stopped, with its count of deferrals."""
     deferrals, since = envelope.deferrals + 1, envelope.since or now
@@ -77,14 +78,14 @@ async def defer(
     await messenger.send(message, later, at=deferred_until(now, envelope.deferrals, trouble.retry_after_s, chance))
 
 
-def sent_digest(message: Sendable, envelope: Envelope) -> str:
+def sent_digest(message: Deferrable, envelope: Envelope) -> str:
     """The digest of the request as its app sent it: a copy of our own carries it. Empty for any other message."""
     if not isinstance(message, GenerationRequest):
         return ""
     return envelope.digest or message.digest
 
 
-def _copy_id(message: Sendable, envelope: Envelope, deferrals: int) -> str:
+def _copy_id(message: Deferrable, envelope: Envelope, deferrals: int) -> str:
     """The message id of a copy: its kind, its generation, its number, and when the original was enqueued."""
     match message:
         case GenerationRequest():

@@ -17,6 +17,7 @@ from shared.core.lifecycle.generation import Closed, Generation
 from shared.core.lifecycle.state import State
 from shared.core.metric import Metric
 from shared.ports import Dependencies, Unavailable
+from shared.worker.looking import ask_if_known
 from shared.worker.naming import output_prefix
 
 #: How long after a failed deletion the timer tries again. It publishes the event again too, so not every minute.
@@ -39,6 +40,7 @@ async def end(deps: Dependencies, generation: Generation | Closed) -> None:
         deps.telemetry.step("untidy", key, blobs=kept)
         deps.telemetry.count(Metric.BLOBS_KEPT, kept)
     await deps.index.remove(key)
+    await ask_if_known(deps)
 
 
 def _report_to_operators(deps: Dependencies, generation: Generation | Closed, event: GenerationEvent) -> None:

@@ -4,11 +4,12 @@ Rules of this file:
 1. An expected result (refused, late, duplicate, out of credits) returns, and the message is completed.
 2. An unavailable dependency defers the message: a copy is scheduled with back-off, and the original is completed after
    that. The broker's own redelivery is immediate and would use up all deliveries within seconds.
-3. News of an open generation is deferred only ``EVENT_TRIES`` times, because the timer checks the generation anyway. A
+3. A look for free turns is not deferred: the next one comes within a second or two.
+4. News of an open generation is deferred only ``EVENT_TRIES`` times, because the timer checks the generation anyway. A
    check is not deferred for longer than the timer takes to send the next one.
-4. A request that is deferred before it opened is saved as RECEIVED, with a row in the open index, so that it survives
+5. A request that is deferred before it opened is saved as RECEIVED, with a row in the open index, so that it survives
    the loss of its message. If the tables are unavailable, there is only the message.
-5. Any other exception is raised: the trigger lets the broker deliver the message again, and in the end the broker
+6. Any other exception is raised: the trigger lets the broker deliver the message again, and in the end the broker
    dead-letters it.
 """
 
@@ -18,9 +19,17 @@ from typing import assert_never
 
 from shared.core.dependency import Dependency
 from shared.core.metric import Metric
-from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, Message, PredictionEvent
+from shared.core.requests.messages import (
+    CancelRequest,
+    Check,
+    GenerationRequest,
+    Look,
+    Malformed,
+    Message,
+    PredictionEvent,
+)
 from shared.ports import Dependencies, Envelope, Paused, Unavailable
-from shared.worker import checking, observing, requests
+from shared.worker import checking, looking, observing, requests
 from shared.worker.deferring import defer, deferred_until, refusal_for, sent_digest
 from shared.worker.pausing import request_paused_for
 from shared.worker.wariness import with_wariness
@@ -34,6 +43,7 @@ _SPANS: dict[type[Message], str] = {
     CancelRequest: "cancel",
     PredictionEvent: "observe",
     Check: "check",
+    Look: "look",
     Malformed: "refuse",
 }
 
@@ -47,6 +57,8 @@ async def handle(deps: Dependencies, message: Message, envelope: Envelope, queue
     except Unavailable as trouble:
         if isinstance(message, Malformed):
             raise
+        if isinstance(message, Look):
+            return
         await _defer(deps, message, envelope, trouble)
 
 
@@ -62,6 +74,8 @@ async def _dispatch(deps: Dependencies, message: Message, envelope: Envelope, qu
             await observing.event(deps, message)
         case Check():
             await checking.check(deps, message)
+        case Look():
+            await looking.look(deps)
         case Malformed():
             await requests.refuse(deps, message, queue, str(envelope.enqueued_at or envelope.message_id))
         case _:

@@ -1,16 +1,157 @@
-"""Looks again at what waits for an approval, after a change that may have made the approval unnecessary.
+"""Looks: while requests wait for a turn, the app looks each second for what is free, and gives it on.
 
 Rules of this file:
-1. Whoever changes limits or a plan asks for the looks, after the change is saved. A command that a crash has cut off
-   asks for them with its next delivery. What is missed is looked at when its limit's window ends.
-2. A look is a check like any other. It opens only what no limit asks an approval for any more.
+1. A look is a message of the other queue, which no backlog of requests delays. It is named by its second, so that the
+   broker drops a second one. Each look asks for the next two before it gives anything: one of them may die.
+2. Whoever parks a request, or begins or ends one and knows that somebody waits, asks for looks too. So does the check
+   of a parked request: without any look the timer comes in the end.
+3. A turn is given in an order that survives a crash anywhere: the place (its ETag decides between two looks), the turn
+   in the open row (whose check sends the message if that is lost), the message, and last the waiting row.
+4. A place has the weight and the concurrency of its account's plan as they were at the last turn that was given.
 """
 
-from shared.core.requests.messages import Check
-from shared.ports import Dependencies, Envelope
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
+from shared.core.lifecycle.state import State
+from shared.core.money.account import plan_of
+from shared.core.reasons import Reason
+from shared.core.requests.messages import GenerationRequest, Look
+from shared.core.turns.giving import LOOK_S, LOOKS_AHEAD, free_times, given, next_place, served
+from shared.core.turns.shares import Capacity, Place, Tally, Turn, tally
+from shared.ports import Conflict, Dependencies, Envelope, Loaded, PaceNow, PlaceRow, Unavailable, Waiting
+
+#: The most rows of what no longer waits that one look passes over for one turn.
+_MOST_PASSED = 50
 
 
-async def look_again(deps: Dependencies, account_id: str, command_id: str) -> None:
-    """Send a check for each generation of an account, or of all accounts (""), that waits for an approval."""
-    for row in await deps.index.waiting(account_id):
-        await deps.messenger.send(Check(row.key), Envelope(row.key.named("look", command_id)))
+def capacity_of(deps: Dependencies, pace: PaceNow | None) -> Capacity:
+    """What is shared now."""
+    return Capacity(in_flight=deps.limits.in_flight_most, per_s=pace.per_s if pace else None)
+
+
+async def ask_for_looks(deps: Dependencies) -> None:
+    """Ask for the next looks, those that this instance has not asked for yet (rule 1)."""
+    now, recent = deps.now(), deps.recent_turns
+    this = datetime.fromtimestamp(int(now.timestamp() / LOOK_S) * LOOK_S, tz=now.tzinfo)
+    for ahead in range(1, LOOKS_AHEAD + 1):
+        look = Look(this + timedelta(seconds=ahead * LOOK_S))
+        if recent.looks_until is None or look.at > recent.looks_until:
+            await deps.messenger.send(look, Envelope(look.name), at=look.at)
+            recent.looks_until = look.at
+
+
+async def ask_if_known(deps: Dependencies) -> None:
+    """Ask for looks if this instance knows that somebody waits (rule 2). What fails is left to the next who asks."""
+    if deps.recent_turns.rows:
+        with suppress(Unavailable):
+            await ask_for_looks(deps)
+
+
+async def look(deps: Dependencies) -> None:
+    """Give on what is free now, and what the pace frees until the next look."""
+    now = deps.now()
+    rows = await deps.waiting.places()
+    if rows:
+        await ask_for_looks(deps)
+    turns = await deps.index.turns() if rows else ()
+    deps.recent_turns.learn(turns, rows, now)
+    capacity, kept = capacity_of(deps, deps.pace()), {row.place.account_id: row for row in rows}
+    found, touched = tally(turns, capacity, now), dict[str, PlaceRow]()
+    for at in free_times(found, capacity, now) if rows else ():
+        gave = await _give_next(deps, kept, found, capacity, at)
+        if gave is None:
+            break
+        found = given(found, gave.place)
+        touched[gave.place.account_id] = gave
+    for row in touched.values():
+        await _remove_if_empty(deps, row)
+
+
+async def _give_next(
+    deps: Dependencies, kept: dict[str, PlaceRow], found: Tally, capacity: Capacity, at: datetime
+) -> PlaceRow | None:
+    """Give one turn to the account that is next; None: nobody may have it. ``kept`` loses who gets no more now."""
+    while (place := next_place([row.place for row in kept.values()], found, capacity)) is not None:
+        row = kept.pop(place.account_id)
+        with suppress(Conflict):
+            gave = await _give(deps, row, [each.place for each in kept.values()], at)
+            if gave is not None:
+                kept[place.account_id] = gave
+                return gave
+            await _remove_if_empty(deps, row)
+    return None
+
+
+async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], at: datetime) -> PlaceRow | None:
+    """Give one turn to the next request of an account (rule 3). None: nothing of it waits."""
+    place = row.place
+    for _ in range(_MOST_PASSED):
+        waiting = await deps.waiting.next_waiting(place.account_id, place.after_user)
+        if waiting is None:
+            return None
+        request, loaded = await _waits(deps, waiting)
+        if request is None:
+            await deps.waiting.remove_waiting(waiting)
+            continue
+        plan = deps.plans.find(plan_of(loaded.account))
+        after = served(place, waiting.key.user_id, [place, *others])
+        if plan is not None:
+            after = _of_plan(after, plan.weight, plan.concurrency)
+        saved = await deps.waiting.save_place(row, after)
+        turn = Turn(key=waiting.key, weight=after.weight, since=at, begun=False)
+        if await deps.index.give(turn, at + timedelta(seconds=deps.timing.check_after_s)):
+            await send_turn(deps, request, at)
+        await deps.waiting.remove_waiting(waiting)
+        return saved
+    return None
+
+
+def _of_plan(place: Place, weight: int, concurrency: int | None) -> Place:
+    return Place(
+        account_id=place.account_id,
+        asked_at=place.asked_at,
+        weight=weight,
+        concurrency=concurrency,
+        served=place.served,
+        after_user=place.after_user,
+    )
+
+
+async def _waits(deps: Dependencies, waiting: Waiting) -> tuple[GenerationRequest | None, Loaded]:
+    """The request of what still waits, and its account. None: it has a turn, has opened, or waits for another thing."""
+    opened = await deps.index.get(waiting.key)
+    loaded = await deps.store.load(waiting.key)
+    found = loaded.generation
+    if opened is None or opened.turn is not None or found is None or not waits_for_turn(found):
+        return None, loaded
+    return found.request, loaded
+
+
+def waits_for_turn(found: AnyGeneration | None) -> bool:
+    """Whether it waits for a turn: before it has opened, or after a pause."""
+    parked = isinstance(found, Received) or (isinstance(found, Generation) and found.state is State.WAITING)
+    return parked and found is not None and found.reason is Reason.WAITS_FOR_TURN
+
+
+async def send_turn(deps: Dependencies, request: GenerationRequest, at: datetime) -> None:
+    """Send what was given a turn to its queue, for the time of the turn. Its patience begins with the turn."""
+    now = deps.now()
+    message_id = request.key.named("turn", f"{at:%Y%m%dT%H%M%S.%f}")
+    envelope = Envelope(message_id, since=now, digest=request.digest)
+    await deps.messenger.send(request, envelope, at=at if at > now else None)
+
+
+async def _remove_if_empty(deps: Dependencies, row: PlaceRow) -> None:
+    """Remove the place of an account of which nothing waits, and look once more: one may have come between."""
+    account_id = row.place.account_id
+    if await deps.waiting.next_waiting(account_id, "") is not None:
+        return
+    try:
+        await deps.waiting.remove_place(row)
+    except Conflict:
+        return
+    came = await deps.waiting.next_waiting(account_id, "")
+    if came is not None:
+        await deps.waiting.wait(came, row.place)

@@ -10,6 +10,7 @@ Rules of this file:
 4. What waits for an approval opens when it has one, or when no limit asks for one any more: its limit was raised, or
    the window has ended (approving.py, looking.py).
 5. A request that a kill switch stops is not screened: it stays RECEIVED, and says so (pausing.py).
+6. A request needs a turn before it is screened (turns.py). Without one it is parked (parking.py).
 """
 
 import logging
@@ -36,6 +37,7 @@ from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import open_row
+from shared.worker.parking import has_turn
 from shared.worker.pausing import wait_if_paused
 from shared.worker.saving import Changed, Unchanged, payer_of, save
 from shared.worker.warnings import publish_warnings
@@ -72,11 +74,15 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     admitted = admit(deps, message, payer)
     if isinstance(admitted.quoted, Quote):
         await wait_if_paused(deps, key, admitted.quoted)
-    admission = await screen(deps, await admit_to_app(deps, admitted, payer))
-    reserved = await reserve(deps, admission, loaded)
-    if isinstance(reserved, Changed):
-        await _go_on(deps, reserved.generation, reserved.loaded)
-    elif isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
+        if not await has_turn(deps, message, admitted.quoted, loaded):
+            return
+    with deps.recent_turns.working():
+        admission = await screen(deps, await admit_to_app(deps, admitted, payer))
+        reserved = await reserve(deps, admission, loaded, has_row=isinstance(admitted.quoted, Quote))
+        if isinstance(reserved, Changed):
+            await _go_on(deps, reserved.generation, reserved.loaded)
+            return
+    if isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
         await refuse_clash(deps, key, digest, again)
     elif isinstance(reserved, Unchanged):
         await _drop_input(deps, admission.message, reserved.generation)
@@ -100,9 +106,13 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, pub
     except Paused as paused:
         await _save_wait(deps, loaded, paused.waits, (happened(Step.PAUSED, why=paused.why),))
         raise
-    reserved = await reserve(deps, await screen(deps, admitted, found), loaded)
-    if isinstance(reserved, Changed):
-        await _go_on(deps, reserved.generation, reserved.loaded)
+    opens = isinstance(admitted.quoted, Quote)
+    if isinstance(admitted.quoted, Quote) and not await has_turn(deps, found.request, admitted.quoted, loaded):
+        return
+    with deps.recent_turns.working():
+        reserved = await reserve(deps, await screen(deps, admitted, found), loaded, has_row=opens)
+        if isinstance(reserved, Changed):
+            await _go_on(deps, reserved.generation, reserved.loaded)
 
 
 async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) -> None:
@@ -145,7 +155,7 @@ async def receive(
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
     if loaded.generation is not None:
         if isinstance(loaded.generation, Received) and not clashes(loaded.generation, message.digest):
-            await deps.index.move(key, due_at)
+            await deps.index.release(key, due_at)
             await _save_wait(deps, loaded, waits_for, steps)
         return
     lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)

@@ -129,6 +129,20 @@ async def test_a_turn_is_given_to_a_row_and_goes_with_it(index: OpenIndex) -> No
     assert list(await index.turns()) == []
 
 
+async def test_a_turn_is_given_back_and_given_anew(index: OpenIndex) -> None:
+    """With the time of the next check, and nothing else changes; what has no row stays without one."""
+    row, later = open_row(KEY), NOW + timedelta(seconds=30)
+    await index.put(replace(row, turn=a_turn(KEY, begun=True)))
+    await index.release(KEY, later)
+    assert await index.get(KEY) == replace(row, due_at=later)
+    assert list(await index.turns()) == list(await index.turns("ada")) == []
+    await index.give(a_turn(KEY), later)
+    assert list(await index.turns("ada")) == [a_turn(KEY)]
+    await index.remove(KEY)
+    await index.release(KEY, later)
+    assert await index.get(KEY) is None
+
+
 async def test_a_turn_brings_no_row_back(index: OpenIndex) -> None:
     """What has ended meanwhile needs none."""
     assert not await index.give(a_turn(KEY), NOW)
@@ -140,14 +154,14 @@ async def test_what_waits_for_an_approval_is_found_by_its_account(index: OpenInd
     mine, other, plain = Key("ada", "one", "acme"), Key("ada", "two", "acme2"), Key("bob", "three", "acme")
     for key in (mine, other, plain):
         await index.put(OpenRow(key=key, due_at=NOW, expires_at=NOW, written_at=NOW))
-    await index.move(mine, NOW + timedelta(days=3), asked=2)
-    await index.move(other, NOW, asked=1)
+    await index.release(mine, NOW + timedelta(days=3), asked=2)
+    await index.release(other, NOW, asked=1)
     await index.move(plain, NOW)
     await index.move(mine, NOW + timedelta(days=1))
-    (row,) = await index.waiting("acme")
+    (row,) = await index.awaiting_approval("acme")
     assert (row.key, row.asked, row.due_at) == (mine, 2, NOW + timedelta(days=1))
-    assert {row.key for row in await index.waiting()} == {mine, other}
+    assert {row.key for row in await index.awaiting_approval()} == {mine, other}
     assert await index.get(mine) == row
     await index.remove(mine)
-    await index.move(mine, NOW, asked=3)
-    assert [row.key for row in await index.waiting()] == [other]
+    await index.release(mine, NOW, asked=3)
+    assert [row.key for row in await index.awaiting_approval()] == [other]

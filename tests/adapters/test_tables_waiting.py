@@ -34,6 +34,8 @@ async def test_what_waits_reads_back(waiting_list: WaitingList, an_id: str) -> N
     assert await waiting_list.next_waiting(an_id, "") == parked
     assert await waiting_list.next_waiting(an_id, an_id) == parked
     assert (await only_place(waiting_list)).place == place
+    assert await waiting_list.place(an_id) == await only_place(waiting_list)
+    assert await waiting_list.place("nobody") is None
 
 
 async def test_parking_twice_is_one_row_and_keeps_the_place(waiting_list: WaitingList) -> None:

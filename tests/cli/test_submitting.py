@@ -69,6 +69,7 @@ def test_submit_gives_each_generation_a_new_id(counter: Counter) -> None:
     for _ in range(2):
         assert counter.call("submit", PROMPT, "--user", "ada").code == 0
     first, second = counter.messenger.sent
+    assert first.message.key is not None
     assert first.message.key != second.message.key
     assert first.envelope.message_id != second.envelope.message_id
     assert first.message == GenerationRequest(key=first.message.key, prompt=PROMPT)

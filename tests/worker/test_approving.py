@@ -367,7 +367,9 @@ async def test_what_was_approved_and_cannot_be_screened_is_given_up() -> None:
     found = world.saved()
     assert isinstance(found, Closed)
     assert found.reason is Reason.SAFETY_UNAVAILABLE
-    assert found.ended_at - (found.approval.approved_at if found.approval else START) < timedelta(hours=6, minutes=30)
+    assert found.approval is not None
+    assert found.approval.approved_at is not None
+    assert found.ended_at - found.approval.approved_at < timedelta(hours=6, minutes=30)
     assert world.balances() == (10, 0, 0)
     world.at_rest()
 

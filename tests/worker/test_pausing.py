@@ -209,13 +209,13 @@ async def test_a_create_is_not_posted_if_the_switches_cannot_be_read(world: Worl
         return await read()
 
     world.switches.read = fails  # type: ignore[method-assign]
-    screened = world.screener.text
+    commit = world.store.commit
 
     async def slow(*given: Any) -> Any:
         world.pass_time(6)
-        return await screened(*given)
+        return await commit(*given)
 
-    world.screener.text = slow  # type: ignore[method-assign,assignment]
+    world.store.commit = slow  # type: ignore[method-assign,assignment]
     await world.ask()
     assert (world.generation().state, world.replicate.ids()) == (State.WAITING, [])
     await world.tick(10)

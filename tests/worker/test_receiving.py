@@ -19,7 +19,7 @@ from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import DeferReason, NotCreated, Prediction, Status
 from shared.core.reasons import Reason
 from shared.core.requests.messages import CancelRequest, PredictionEvent
-from shared.ports import Envelope, Loaded, Sendable, Unavailable
+from shared.ports import Deferrable, Envelope, Loaded, Unavailable
 
 TWO = Key("ada", "two")
 
@@ -83,7 +83,7 @@ async def test_a_cancel_and_a_request_and_two_events_never_share_a_copys_id() ->
     world = await waiting()
     trouble, envelope = Unavailable(Dependency.TABLES, "down"), Envelope("app", enqueued_at=START)
     prediction = replace(await _prediction(), webhook="")
-    messages: list[Sendable] = [
+    messages: list[Deferrable] = [
         CancelRequest(KEY),
         PredictionEvent(KEY, 1, prediction),
         PredictionEvent(KEY, 2, prediction),

@@ -41,6 +41,7 @@ class Step(StrEnum):
     CREATE_DEFERRED = "create_deferred"
     CREATE_RETRIED = "create_retried"
     PAUSED = "paused"
+    PARKED = "parked"
     CREATE_REPEATED = "create_repeated"
     CREATE_REFUSED = "create_refused"
     PREDICTION_CREATED = "prediction_created"

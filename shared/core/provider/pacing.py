@@ -93,6 +93,10 @@ class Pace:
         """The capacity of the bucket now: a full burst, in tokens."""
         return max(1.0, self.per_s(now) * BURST_S)
 
+    def left(self, now: float) -> float:
+        """The tokens that are there now. Below 0 nothing is there for some time."""
+        return self._counted(now).tokens if now >= self.counted_at else -1.0
+
     def _counted(self, now: float) -> "Pace":
         """This pace with its tokens counted up to now."""
         if now <= self.counted_at:

@@ -7,6 +7,7 @@ Rules of this file:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 from shared.core.keys import GivenIds, Key
@@ -126,6 +127,23 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A look for turns that are free, while requests wait for one. It is about no generation."""
+
+    at: datetime
+    key: None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """The same for all who ask for this look, so that the broker drops all but one."""
+        return f"look/{self.at.timestamp():.0f}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The message that ``parse_event`` reads back."""
+        return {"type": "look", "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """A message that is not valid. ``key`` is given if at least the ids could be read.
 
@@ -140,4 +158,4 @@ class Malformed:
     given_ids: GivenIds | None = None
 
 
-Message = GenerationRequest | CancelRequest | PredictionEvent | Check | Malformed
+Message = GenerationRequest | CancelRequest | PredictionEvent | Check | Look | Malformed

@@ -12,6 +12,7 @@ Rules of this file:
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from shared.core.keys import ID_RULE, GivenIds, Key, is_id
@@ -19,7 +20,7 @@ from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.digest import digest_of
 from shared.core.requests.fields import FIELD, INPUT_PREFIX, UPLOAD_RULE, Field, Flag, Number, Pairs, Text
-from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Malformed, PredictionEvent
+from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 
 #: The largest body that is parsed: a generous bound for 20,000 characters of prompt and the other fields.
@@ -66,12 +67,14 @@ def parse_request(raw: bytes) -> tuple[GenerationRequest | CancelRequest | Malfo
         return Malformed(str(bad), raw, key), unknown
 
 
-def parse_event(raw: bytes) -> PredictionEvent | Check | Malformed:
+def parse_event(raw: bytes) -> PredictionEvent | Check | Look | Malformed:
     """Read a message of the prediction queue, which Darkroom's own triggers write."""
     if len(raw) > REQUEST_BYTES:
         return _too_large(raw)
     try:
         body = plain_object(raw)
+        if body.get("type") == "look":
+            return Look(_time(body, "at"))
         key = _key(body)
     except (Unreadable, _FieldError) as bad:
         return Malformed(str(bad), raw)
@@ -101,6 +104,16 @@ def _key(body: Mapping[str, Any]) -> Key:
         if close:  # it says who pays, so a misspelt one must not be ignored
             raise _FieldError(f"{close[0]} is not known: the account that pays is named by account_id")
     return Key(body["user_id"], body["generation_id"], body.get("account_id") or "")
+
+
+def _time(body: Mapping[str, Any], name: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(str(body.get(name)))
+    except ValueError:
+        raise _FieldError(f"{name} must be a time") from None
+    if at.tzinfo is None:
+        raise _FieldError(f"{name} must be a time with its zone")
+    return at
 
 
 def _bare(name: str) -> str:

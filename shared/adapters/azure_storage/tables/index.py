@@ -7,7 +7,7 @@ Writes carry no ETag, because a row is only a reminder: the message handler read
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
@@ -38,21 +38,25 @@ class TableIndex:
         with translated(self._name, self._service.role):
             await self._service.rest.replace(self._name, rows.open_row(row))
 
-    async def move(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+    async def move(self, key: Key, due_at: datetime) -> None:
         """Implements ``OpenIndex``. It merges columns, which Tables refuses if there is no row."""
-        await self._merge(key, {"due_at": due_at, **({"asked": asked} if asked else {})})
+        await self._merge(key, {"due_at": due_at})
 
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Implements ``OpenIndex``."""
         return await self._merge(turn.key, {"due_at": due_at, **rows.turn_columns(turn)})
 
+    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+        """Implements ``OpenIndex``. A merge cannot remove a column, so a time long ago says that there is no turn."""
+        published = {"asked": asked} if asked else {}
+        await self._merge(key, {"due_at": due_at, "turn_at": rows.NO_TURN, **published})
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """Implements ``OpenIndex``. A row without the column does not match."""
-        first = {"first": datetime(1980, 1, 1, tzinfo=UTC)}
-        found = await self._of_account(account_id, "turn_at ge @first", first, rows.turn_of)
+        found = await self._of_account(account_id, "turn_at gt @none", {"none": rows.NO_TURN}, rows.turn_of)
         return [turn for turn in found if turn]
 
-    async def waiting(self, account_id: str = "") -> Sequence[OpenRow]:
+    async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
         """Implements ``OpenIndex``. A row without the column does not match."""
         return await self._of_account(account_id, "asked ge @least", {"least": 1}, rows.open_of)
 

@@ -12,7 +12,7 @@ Rules of this file:
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.adapters.azure_storage.tables.approval_columns import approval_columns, approval_of
@@ -299,6 +299,9 @@ def _passed_over(columns: "Columns") -> tuple[PassedOver, ...]:
 
 # The open index.
 
+#: Stands where there is no turn any more.
+NO_TURN = datetime(1980, 1, 1, tzinfo=UTC)
+
 
 def open_keys(key: Key) -> tuple[str, str]:
     """PartitionKey and RowKey in the open index."""
@@ -341,7 +344,7 @@ def turn_of(row: Mapping[str, Any]) -> Turn | None:
     """The turn of an open row, if it has one."""
     columns = Columns(row)
     since = columns.maybe_time("turn_at")
-    if since is None:
+    if since is None or since <= NO_TURN:
         return None
     begun, weight = columns.get("turn_begun", bool), columns.get("turn_weight", int)
     return Turn(key=_key(columns, "account_id"), weight=weight, since=since, begun=begun)

@@ -36,7 +36,8 @@ class TableService:
         self._account = account
         self._sdk_options = sdk_options
         self._sdk: TableServiceClient | None = None
-        self.role = COSMOS_ROLE if is_cosmos(account.url) else ROLE
+        self.is_cosmos = is_cosmos(account.url)
+        self.role = COSMOS_ROLE if self.is_cosmos else ROLE
         self.rest = TableRestClient(account, **options)
 
     @property

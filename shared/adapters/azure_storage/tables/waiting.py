@@ -3,7 +3,8 @@
 It is a table of its own. The partition ``places`` has a row for each account of which something waits. The partition
 ``waiting:ACCOUNT`` has a row for each of its parked requests. Its RowKey is ``user;time;generation``, so the rows of a
 user stand together, the oldest first; a digest stands for the generation if the ids are too long. The ids are columns.
-Azure Storage answers a query in the order of the keys; Cosmos DB does not, so this table is never there.
+Azure Storage answers a query in the order of the keys, so the first row is the next one. Cosmos DB does not: there all
+rows of the account are read, and the least is taken.
 """
 
 import hashlib
@@ -51,6 +52,17 @@ class TableWaitingList:
             rows = table.query_entities("PartitionKey eq @places", parameters={"places": _PLACES})
             return [PlaceRow(_place_of(row), str(row.metadata["etag"])) async for row in rows]
 
+    async def place(self, account_id: str) -> PlaceRow | None:
+        """Implements ``WaitingList``."""
+        with translated(self._name, self._service.role):
+            try:
+                row, etag = await self._service.rest.read(self._name, _place_keys(account_id))
+            except Answered as answered:
+                if is_row_missing(answered):
+                    return None
+                raise
+        return PlaceRow(_place_of(row), etag)
+
     async def next_waiting(self, account_id: str, after_user: str) -> Waiting | None:
         """Implements ``WaitingList``. "<" is the character after ";", so it is behind all rows of a user."""
         found = await self._first(account_id, f"{after_user}<") if after_user else None
@@ -66,7 +78,7 @@ class TableWaitingList:
 
     async def remove_place(self, row: PlaceRow) -> None:
         """Implements ``WaitingList``."""
-        keys = {"PartitionKey": _PLACES, "RowKey": row.place.account_id}
+        keys = _place_keys(row.place.account_id)
         with translated(self._name, self._service.role):
             try:
                 await self._service.rest.delete(self._name, keys, row.etag)
@@ -87,6 +99,9 @@ class TableWaitingList:
         parameters = {"partition": _partition(account_id), "from": from_key}
         query = "PartitionKey eq @partition and RowKey ge @from"
         with sdk_translated(self._name, self._service.role):
+            if self._service.is_cosmos:
+                rows = [row async for row in table.query_entities(query, parameters=parameters)]
+                return _waiting_of(min(rows, key=lambda row: str(row["RowKey"]))) if rows else None
             async for row in table.query_entities(query, parameters=parameters, results_per_page=1):
                 return _waiting_of(row)
         return None
@@ -118,10 +133,13 @@ def _waiting_of(row: Mapping[str, Any]) -> Waiting:
     return Waiting(Key(user_id, generation_id, account_id), columns.time("asked_at"))
 
 
+def _place_keys(account_id: str) -> Mapping[str, str]:
+    return {"PartitionKey": _PLACES, "RowKey": account_id}
+
+
 def _place_row(place: Place) -> Row:
     return {
-        "PartitionKey": _PLACES,
-        "RowKey": place.account_id,
+        **_place_keys(place.account_id),
         "asked_at": place.asked_at,
         "weight": place.weight,
         "concurrency": place.concurrency,

@@ -41,7 +41,7 @@ from shared.core.provider.prediction import (
     Prediction,
 )
 from shared.core.reasons import SENTENCES, Reason
-from shared.ports import Provider, Unavailable
+from shared.ports import PaceNow, Provider, Unavailable
 
 _log = logging.getLogger("darkroom.replicate")
 
@@ -179,6 +179,12 @@ class ResilientProvider:
     def _queued_s(self) -> float:
         self._pace, wait_s = self._pace.queued(self._now())
         return wait_s
+
+    def pace_now(self) -> PaceNow:
+        """The pace of all instances, as this one keeps its part of it, and its own spare tokens."""
+        now, pace = self._now(), self._pace
+        per_s = pace.per_s(now) * self._instances
+        return PaceNow(per_s, -1.0 if pace.last_slot_at > now else pace.left(now) - pace.most(now) / 2)
 
     # Reads, cancels and outputs.
 

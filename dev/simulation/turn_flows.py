@@ -1,0 +1,106 @@
+"""The flows of turns: what has none is parked, a look gives one on, it is taken; before the hold or after a pause."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from dev.fakes.world import KEY
+from dev.simulation.pause_flows import paused_waiting, resume
+from dev.simulation.schedules import End, Faced, Flow, Stage
+from shared.core.keys import Key
+from shared.core.requests.messages import CancelRequest, Check, Look
+
+#: What has the one turn of the account before.
+BEFORE = Key(KEY.user_id, "before", KEY.account_id)
+
+#: The end is that of the other generation. That of the one that faces the fault is in the flows without turns.
+_ONE_END = (End.SUCCEEDED,)
+
+
+async def request_parked(stage: Stage) -> Faced:
+    """A request comes while the account has all that may be in flight."""
+    await _full(stage)
+    return Faced(stage.request())
+
+
+async def look_gives(stage: Stage) -> Faced:
+    """A look finds a turn that is free."""
+    await _freed(stage)
+    return Faced(Look(stage.world.now()))
+
+
+async def request_given(stage: Stage) -> Faced:
+    """The message of a request that was given a turn."""
+    await _freed(stage)
+    await stage.hear(Look(stage.world.now()))
+    stage.world.messenger.sent.clear()
+    return Faced(stage.request())
+
+
+async def check_parked(stage: Stage) -> Faced:
+    """A crash has lost the place of a parked request, and every look."""
+    await _freed(stage)
+    stage.world.waiting.rows.clear()
+    stage.world.waiting.kept.clear()
+    return Faced(Check(KEY))
+
+
+async def check_given(stage: Stage) -> Faced:
+    """The message of a request that was given a turn is lost."""
+    await _freed(stage)
+    await stage.hear(Look(stage.world.now()))
+    stage.world.messenger.sent.clear()
+    return Faced(Check(KEY))
+
+
+async def cancel_parked(stage: Stage) -> Faced:
+    """A cancel of a parked request."""
+    await _freed(stage)
+    return Faced(CancelRequest(KEY))
+
+
+async def resumed_without_a_turn(stage: Stage) -> Faced:
+    """The pause of a generation with a hold is over, and another one has its turn."""
+    _one_at_once(stage)
+    await paused_waiting(stage)
+    await stage.hear(stage.request())
+    resume(stage)
+    await stage.world.ask(BEFORE)
+    stage.world.pass_time(400)
+    return Faced(stage.request())
+
+
+def _one_at_once(stage: Stage) -> None:
+    plans = stage.world.deps.plans
+    premium = replace(plans["premium"], concurrency=1)
+    changed = replace(plans, plans={**plans.plans, "premium": premium})
+    stage.world.deps = replace(stage.world.deps, plans=changed)
+
+
+async def _full(stage: Stage) -> None:
+    _one_at_once(stage)
+    await stage.world.ask(BEFORE)
+
+
+async def _freed(stage: Stage) -> None:
+    """The request is parked, the other generation has ended, and no look is left."""
+    await _full(stage)
+    await stage.ask()
+    await stage.news()
+    await stage.world.tick()
+    if BEFORE in stage.world.index.rows:
+        stage.world.index.rows[BEFORE] = replace(
+            stage.world.index.rows[BEFORE], due_at=stage.world.now() + timedelta(seconds=60)
+        )
+    stage.world.messenger.scheduled.clear()
+    stage.world.messenger.sent.clear()
+
+
+TURN_FLOWS: tuple[Flow, ...] = (
+    Flow("request without a turn", request_parked, ends=_ONE_END),
+    Flow("look gives a turn", look_gives, ends=_ONE_END),
+    Flow("request that was given a turn", request_given, creates=True, ends=_ONE_END),
+    Flow("check of what is parked", check_parked, ends=_ONE_END),
+    Flow("check of what was given a turn", check_given, ends=_ONE_END),
+    Flow("cancel of what is parked", cancel_parked, ends=_ONE_END),
+    Flow("resumed, without a turn", resumed_without_a_turn, ends=_ONE_END),
+)

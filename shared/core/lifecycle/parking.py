@@ -1,0 +1,24 @@
+"""What waits for its turn (core/turns): before it has opened, or with a hold after a pause."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.generation import Generation, Received, Transition, stepped
+from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Step, happened
+from shared.core.reasons import Refusal
+
+
+def parked_received(found: Received, waits: Refusal) -> Transition[Received]:
+    """It waits for a turn. Its row changes each time: whoever opens it meanwhile has not seen that, and leaves it."""
+    changed = stepped(found.state, replace(found, reason=waits.reason, text=waits.text))
+    return changed.after(happened(Step.PARKED))
+
+
+def parked(generation: Generation, attempt: Attempt, waits: Refusal, now: datetime) -> Transition[Generation] | None:
+    """A WAITING generation could go on, and waits for a turn: it keeps its hold, and is sent when it has one."""
+    if generation.state is not State.WAITING or generation.attempt != attempt:
+        return None
+    waiting = replace(generation, attempt=replace(attempt, retry_at=now), reason=waits.reason, text=waits.text)
+    return stepped(generation.state, waiting).after(happened(Step.PARKED))
