@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.core.commands import fields as commands
 from shared.core.commands.json_schema import command_schema
-from shared.core.requests.fields import FIELD, FIELDS, MODALITIES, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, FIELDS, MODALITIES, Addresses, Field, Flag, Number, Pairs, Text
 from shared.core.requests.json_schema import request_schema
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -105,6 +105,8 @@ def _type(field: Field) -> str:
             return f"{'whole number' if whole else 'number'}, {low:,} to {high:,}"
         case Flag():
             return "true or false"
+        case Addresses(most, characters):
+            return f"a list of at most {most} texts of at most {characters:,} characters"
         case Pairs(most, characters):
             return f"object of at most {most} texts, names and values of at most {characters} characters"
 

@@ -32,6 +32,7 @@ PURE = {
     "collections",
     "dataclasses",
     "datetime",
+    "decimal",
     "difflib",
     "enum",
     "functools",

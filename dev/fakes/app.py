@@ -5,6 +5,7 @@ Rules of this file:
 2. A delivery is one that Replicate would send: signed now, to the address of one attempt.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from dev.fakes.world import World
 from shared.adapters.replicate.wire import prediction_of
 from shared.composition.app import App
 from shared.config.settings import Settings
+from shared.core.catalog.catalog import Catalog
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.provider.guarantees import REPLICATE
@@ -152,6 +154,7 @@ class FakeApp:
         self.screener: FakeScreener = self.world.screener
         self.world.messenger, self.world.replicate = self.messenger, self.replicate
         self.world.deps = replace(self.world.deps, messenger=self.messenger, providers={REPLICATE: self.replicate})
+        self.drifts: list[tuple[str, str]] | Unavailable = []
         self.app = App(Settings.from_env(ENVIRONMENT))
         fakes: dict[str, Any] = {
             "deps": self.world.deps,
@@ -170,9 +173,17 @@ class FakeApp:
             "content_safety": self.screener,
             "signing_secret": self.secrets,
             "replicate": self.replicate,
+            "drifted": self._drifted,
         }
         # Each adapter of an App is a cached property: a value in its __dict__ replaces the real one.
         vars(self.app).update(fakes)
+
+    async def _drifted(self, catalog: Catalog) -> list[tuple[str, str]]:
+        """What has drifted of the models on offer."""
+        await asyncio.sleep(0)
+        if isinstance(self.drifts, Exception):
+            raise self.drifts
+        return [each for each in self.drifts if catalog.models[each[0]].offered]
 
     def requests(self) -> list[GenerationRequest]:
         """The requests that were deferred or scheduled again."""

@@ -236,6 +236,19 @@ AppMetrics
 '''
   }
   {
+    name: 'models-drifted'
+    severity: 3
+    every: 'PT1H'
+    window: 'PT1H'
+    description: 'A model on offer is gone at Replicate, or takes other inputs than the catalogue says.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.models_drifted"
+| summarize differences = sum(Sum) by model = tostring(Properties.model)
+| where differences > 0
+'''
+  }
+  {
     name: 'app-limit-closed'
     severity: 2
     every: 'PT5M'

@@ -1,7 +1,7 @@
 """The catalogue: list, check, add, price.
 
 Rules of this file:
-1. Both commands of this file only read, here and at Replicate. ``add`` and ``price`` have files of their own.
+1. The command of this file only reads. ``check``, ``add`` and ``price`` have files of their own.
 2. `list` shows what the app offers: the built-in catalogue, as CATALOG_FILE changes it.
 """
 
@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from shared.cli.catalog_add import add
+from shared.cli.catalog_check import check
 from shared.cli.catalog_price import price
-from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
-from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
+from shared.cli.context import CommandContext, Operations, command_context_of
+from shared.core.catalog.catalog import CreditsPer, Model, Status
 from shared.core.money.pricing import Price
 from shared.core.money.usage import usd
 from shared.core.requests.fields import MODALITIES
@@ -22,6 +23,7 @@ catalog = typer.Typer(
 )
 catalog.command("add")(add)
 catalog.command("price")(price)
+catalog.command("check")(check)
 
 
 @catalog.command("list")
@@ -115,41 +117,3 @@ def _as_json(model: Model) -> dict[str, Any]:
         "open_marks": dict(model.marks),
         "fallback": list(model.fallback),
     }
-
-
-@catalog.command("check")
-def check(context: typer.Context) -> None:
-    """Compare the catalogue with the models at Replicate now.
-
-    Prints what would break a request: missing models and changed inputs.
-    Retired models are skipped. The exit code is 1 if there is a difference.
-    """
-    command_context = command_context_of(context)
-
-    async def command(operations: Operations) -> int:
-        # Imported here, because the other commands need no HTTP client and should not wait for its import.
-        from shared.adapters.replicate.drift import drift  # noqa: PLC0415
-        from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415
-
-        offered = operations.deps.catalog
-        try:
-            found = await drift(operations.replicate.api, offered)
-        except ReplicateError as trouble:
-            raise RefusedError(f"The models at Replicate could not be read. {trouble}") from None
-        retired = [model for model in offered.models.values() if model.status is Status.RETIRED]
-        if found:
-            rows = [(each.model, each.field, each.text) for each in found]
-            command_context.screen.table(("MODEL", "FIELD", "DIFFERENCE"), rows)
-        else:
-            command_context.screen.say(
-                f"All {len(offered.models) - len(retired)} models are as the catalogue describes them."
-            )
-        if retired:
-            command_context.screen.say(f"Skipped because they are retired: {_retired(offered, retired)}")
-        return 1 if found else 0
-
-    command_context.do(command)
-
-
-def _retired(offered: Catalog, retired: list[Model]) -> str:
-    return ", ".join(f"{model.name} ({offered.successor_of(model).name} serves)" for model in retired)

@@ -9,6 +9,7 @@ Rules of this file:
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,16 +50,32 @@ TierName = Annotated[str | None, typer.Option(help="The lowest tier that include
 Quality = Annotated[str | None, typer.Option(help="Its quality class.", metavar="|".join(QUALITIES))]
 
 
+Source = Annotated[
+    str | None, typer.Option("--from", help="A file with its openapi_schema, instead of Replicate.", metavar="FILE")
+]
+Name = Annotated[str | None, typer.Option(help="Our name for it; default: its own.", metavar="NAME")]
+Makes = Annotated[
+    str | None, typer.Option(help="What it makes, if the schema does not say.", metavar="|".join(MODALITIES))
+]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="Another value, in TOML. Repeat it.", metavar="PLACE=VALUE")
+]
+Accept = Annotated[list[str] | None, typer.Option(help="Confirm a guess, or `all`. Repeat it.", metavar="PLACE")]
+Ask = Annotated[bool | None, typer.Option("--ask/--no-ask", help="Ask; default: on a terminal.")]
+Tries = Annotated[bool, typer.Option("--try", help="Test it with one cheap prediction, which costs money.")]
+Picture = Annotated[
+    str, typer.Option(help="For --try: the https address of a picture, if it needs one.", metavar="URL")
+]
+Replaces = Annotated[bool, typer.Option("--replace", help="Replace an entry of this name in your file.")]
+Shows = Annotated[bool, typer.Option("--show", help="Show the entry and write nothing.")]
+
+
 def add(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="The model at Replicate.", metavar="OWNER/NAME")],
-    source: Annotated[
-        str | None, typer.Option("--from", help="A file with its openapi_schema, instead of Replicate.", metavar="FILE")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Our name for it; default: its own.", metavar="NAME")] = None,
-    modality: Annotated[
-        str | None, typer.Option(help="What it makes, if the schema does not say.", metavar="|".join(MODALITIES))
-    ] = None,
+    source: Source = None,
+    name: Name = None,
+    modality: Makes = None,
     price: Price = None,
     page: Page = None,
     day: Day = None,
@@ -66,58 +83,49 @@ def add(  # noqa: PLR0913, PLR0917  # each is an option of the command
     run_s: RunS = None,
     tier: TierName = None,
     quality: Quality = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Another value, in TOML. Repeat it.", metavar="PLACE=VALUE")
-    ] = None,
-    accept: Annotated[
-        list[str] | None, typer.Option(help="Confirm a guess, or `all`. Repeat it.", metavar="PLACE")
-    ] = None,
-    ask: Annotated[bool | None, typer.Option("--ask/--no-ask", help="Ask; default: on a terminal.")] = None,
-    tries: Annotated[bool, typer.Option("--try", help="Test it with one cheap prediction, which costs money.")] = False,
-    picture: Annotated[
-        str, typer.Option(help="For --try: the https address of a picture, if it needs one.", metavar="URL")
-    ] = "",
+    changes: Changes = None,
+    accept: Accept = None,
+    ask: Ask = None,
+    tries: Tries = False,
+    picture: Picture = "",
     file: File = None,
-    replace: Annotated[bool, typer.Option(help="Replace an entry of this name in your file.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Show the entry and write nothing.")] = False,
+    replaces: Replaces = False,
+    shows: Shows = False,
 ) -> None:
     """Add a model of Replicate's to your catalogue.
 
     Reads its input schema and writes an entry with every guess marked. A marked or unpriced entry is not offered.
     """
-    if modality is not None and modality not in MODALITIES:
-        raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
-    said = Said(
-        prices=price or (),
-        page=page,
-        day=day,
-        credits=credits,
-        run_s=run_s,
-        tier=tier,
-        quality=quality,
-        changes=changes or (),
-        accepted=accept or (),
+    paid = {"prices": price or (), "page": page, "day": day, "credits": credits, "run_s": run_s}
+    said = Said(**paid, tier=tier, quality=quality, changes=changes or (), accepted=accept or ())  # type: ignore[arg-type]  # as above
+    asks = keyboard_is_there() if ask is None else ask
+    adding = _Adding(
+        command_context_of(context), model, said, source, name or "", picture, asks, tries, replaces, shows
     )
-    adding = _Adding(command_context_of(context), model, said)
-    adding.source, adding.name, adding.picture, adding.tries = source, name or "", picture, tries
-    adding.modality = Modality(modality) if modality else None
-    adding.asks = keyboard_is_there() if ask is None else ask
-    adding.replaces, adding.shows = replace, show
-    adding.run(file)
+    adding.run(file, modality)
 
 
+@dataclass(slots=True)
 class _Adding:
-    """One run of the command."""
+    """One run of the command, with its options."""
 
-    def __init__(self, context: CommandContext, model: str, said: Said) -> None:
-        self.context, self.model, self.said = context, model, said
-        self.source: str | None = None
-        self.name, self.picture = "", ""
-        self.modality: Modality | None = None
-        self.asks = self.tries = self.replaces = self.shows = False
+    context: CommandContext
+    model: str
+    said: Said
+    source: str | None
+    name: str
+    picture: str
+    asks: bool
+    tries: bool
+    replaces: bool
+    shows: bool
+    modality: Modality | None = None
 
-    def run(self, file: str | None) -> None:
+    def run(self, file: str | None, modality: str | None) -> None:
         """Run it, with the app only if something needs it."""
+        if modality is not None and modality not in MODALITIES:
+            raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
+        self.modality = Modality(modality) if modality else None
         alone = self.source is not None and not self.tries
         try:
             place = None if self.shows else Place.of(self.context.env, file)
@@ -143,6 +151,7 @@ class _Adding:
         file = None if place is None else await opened(operations, place)
         if file is not None and changed_entry(file.text, made.name) and not self.replaces:
             raise RefusedError(f"{file.place.name} has a model {made.name} already. --replace replaces it.")
+        _expect_same_model(file, made, self.model)
         _checked(file, made, published)
         if self.tries and operations is not None:
             made = await _tried(self.context, operations, made, self.picture)
@@ -189,15 +198,25 @@ def _document(source: str) -> object:
         raise RefusedError(f"{source} is not JSON.") from None
 
 
+#: In place of the operator's file, where none is read.
+_NO_FILE = Opened(Place("your catalogue", "", setting=False), "", None, "")
+
+
 def _text(file: Opened | None, made: Draft, published: Published) -> str:
     comments = tuple(_comments(made, published))
     return with_entry(file.text if file is not None else "", made.name, made.entry, comments)
 
 
+def _expect_same_model(file: Opened | None, made: Draft, model: str) -> None:
+    """Refuse a name of another model: the entry would be laid over it, field by field."""
+    known = (file or _NO_FILE).checked("").find(made.name)
+    if known is not None and known.target.partition(":")[0] != model:
+        raise RefusedError(f"The catalogue's {made.name} is {known.target.partition(':')[0]}. Say another --name.")
+
+
 def _checked(file: Opened | None, made: Draft, published: Published) -> Catalog:
     """The whole catalogue with the draft in it. Raises RefusedError."""
-    opened_file = file or Opened(Place("your catalogue", "", setting=False), "", None, "")
-    return opened_file.checked(_text(file, made, published))
+    return (file or _NO_FILE).checked(_text(file, made, published))
 
 
 def _comments(made: Draft, published: Published) -> list[str]:

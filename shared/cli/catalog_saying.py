@@ -113,14 +113,15 @@ def today() -> date:
 
 
 def asked(screen: Screen, draft: Draft, said: Said) -> Draft:
-    """The draft after questions for what Replicate does not tell, and for each open mark."""
+    """The draft after questions for what Replicate does not say, and for each open mark."""
     draft = _ask_choice(screen, draft, "tier", [tier.label for tier in Tier])
     draft = _ask_choice(screen, draft, "quality", QUALITIES)
     if "prices" not in draft.table:
         draft = _ask_price(screen, draft, said)
     for place, why in list(draft.marks.items()):
         shown = value_text(draft.at(place)) if draft.at(place) is not None else "(nothing)"
-        answer = screen.ask(f"{place} = {shown}\n  a guess: {why}\n  keep, open, or another value", "keep")
+        screen.complain(f"{place} = {shown}\n  a guess: {why}")
+        answer = screen.ask("  keep, open, or another value", "keep")
         if answer == "keep":
             draft = draft.confirmed([place])
         elif answer != "open":

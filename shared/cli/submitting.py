@@ -20,7 +20,7 @@ from shared.cli.context import AccountToo, CommandContext, Operations, RefusedEr
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.requests.fields import FIELD, FIELDS, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, FIELDS, Addresses, Field, Flag, Number, Pairs, Text
 from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope
@@ -47,10 +47,12 @@ def option_name(field: Field) -> str:
     return _NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
 
 
-def _kind(field: Field) -> type:
+def _kind(field: Field) -> Any:
     match field.type:
         case Text():
             return str
+        case Addresses():
+            return list[str]
         case Number(whole=whole):
             return int if whole else float
         case Flag():

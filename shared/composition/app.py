@@ -3,13 +3,15 @@
 import asyncio
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.composition.container import Container, now
 from shared.config.settings import Settings
-from shared.ports import Dependencies, Envelope
+from shared.core.dependency import Dependency
+from shared.ports import Dependencies, Envelope, Unavailable
 from shared.triggers.handlers import Handlers
 from shared.triggers.health import Health
 from shared.triggers.replicate_webhook import Answer, receive
@@ -17,6 +19,7 @@ from shared.triggers.replicate_webhook import Answer, receive
 if TYPE_CHECKING:
     import azure.functions as func
 
+    from shared.core.catalog.catalog import Catalog
     from shared.triggers.account_commands import CommandHandlers
 
 _apps: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "App"] = weakref.WeakKeyDictionary()
@@ -54,7 +57,20 @@ class App(Container):
             messenger=lambda: self.messenger,
             envelope_of=_envelope_of,
             now=now,
+            drifted=self.drifted,
         )
+
+    async def drifted(self, catalog: "Catalog") -> Sequence[tuple[str, str]]:
+        """The differences of the models on offer from Replicate now. Raises Unavailable."""
+        from shared.adapters.replicate.drift import drift
+        from shared.adapters.replicate.sdk.errors import ReplicateError
+
+        offered = {name: model for name, model in catalog.models.items() if model.offered}
+        try:
+            found = await drift(self.replicate.api, replace(catalog, models=offered))
+        except ReplicateError as trouble:
+            raise Unavailable(Dependency.REPLICATE, str(trouble)) from None
+        return [(each.model, f"{each.field}: {each.text}" if each.field else each.text) for each in found]
 
     @cached_property
     def command_handlers(self) -> "CommandHandlers":

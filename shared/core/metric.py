@@ -53,6 +53,7 @@ class Metric(StrEnum):
     FOREIGN_PREDICTIONS = "darkroom.foreign_predictions", _COUNT, _NOTABLE
     GENERATIONS = "darkroom.generations", _COUNT, _ROUTINE, "outcome", "model"
     MALFORMED_MESSAGES = "darkroom.malformed_messages", _COUNT, _NOTABLE, "queue"
+    MODELS_DRIFTED = "darkroom.models_drifted", _COUNT, _NOTABLE, "model"
     OVERDUE = "darkroom.overdue", _SPREAD, _ROUTINE
     PREDICTIONS_VANISHED = "darkroom.predictions_vanished", _COUNT, _NOTABLE
     REQUESTS_CLASHED = "darkroom.requests_clashed", _COUNT, _NOTABLE

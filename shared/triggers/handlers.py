@@ -37,6 +37,7 @@ class Handlers:
     messenger: Callable[[], Messenger]
     envelope_of: Callable[["func.ServiceBusMessage"], Envelope]
     now: Callable[[], datetime]
+    drifted: audit.Drifted
 
     async def generate(self, delivery: "func.ServiceBusMessage") -> None:
         """Process a request or a cancel."""
@@ -60,8 +61,11 @@ class Handlers:
             return await worker.reconcile(await self.load())
 
     async def audit(self) -> int:
-        """Audit the accounts. Returns how many differences were found."""
-        return await audit.audit(await self.load())
+        """Audit the accounts, then the models. Returns how many differences were found in the accounts."""
+        deps = await self.load()
+        found = await audit.audit(deps)
+        await audit.check_models(deps, self.drifted)
+        return found
 
     async def _handle(self, message: Message, delivery: "func.ServiceBusMessage", queue: str) -> None:
         """Process a message of ``queue``, within the bound of one invocation."""

@@ -107,7 +107,7 @@ async def delete_unpaid_blobs(deps: Dependencies, generation: Generation | Close
     request = generation.request
     prefix = output_prefix(generation.key)
     kept = 0
-    if request is None or request.image_url is not None or request.input_file is not None:
+    if request is None or request.pictures or request.input_file is not None:
         # Even if the saved request has no reference to an input: a call may have stored one and crashed, and the
         # next delivery of the message was refused, or dead-lettered.
         kept += await deps.input_files.discard_inputs(prefix)

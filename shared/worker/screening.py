@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from shared.core.catalog.catalog import Quote
-from shared.core.catalog.mapping import file_kinds, takes_image
+from shared.core.catalog.mapping import file_kinds, pictures_taken
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
@@ -87,10 +87,15 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
 
         opened = await screen_archive(deps, message, plan)
         return replace(opened, records=(*records, *opened.records))
-    if texts.refusal is not None or message.image_url is None or not any(takes_image(m, message) for m in models):
+    if texts.refusal is not None:
         return replace(texts, records=records)
-    seen = await _screen_input(deps, message, message.image_url, plan)
-    return replace(seen, records=(*records, *seen.records))
+    for address in dict.fromkeys(address for model in models for address in pictures_taken(model, message)):
+        seen = await _screen_input(deps, message, address, plan)
+        records += seen.records
+        if seen.refusal is not None:
+            return replace(seen, records=records)
+        message = seen.message
+    return ScreenedRequest(message, None, records)
 
 
 async def _owns(deps: Dependencies, message: GenerationRequest, destination: str) -> bool:
@@ -153,7 +158,7 @@ async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str
     name = f"{output_prefix(message.key)}{hashlib.sha256(content).hexdigest()[:32]}.{picture.extension}"
     await deps.input_files.put_input(name, content, picture.content_type)
     deps.telemetry.step("input_stored", message.key, bytes=len(content))
-    return ScreenedRequest(replace(message, image_url=f"{INPUT_PREFIX}{name}"), None, (kept,))
+    return ScreenedRequest(message.with_picture(url, f"{INPUT_PREFIX}{name}"), None, (kept,))
 
 
 async def _input_of(deps: Dependencies, message: GenerationRequest, url: str) -> bytes | Refusal:
@@ -202,8 +207,11 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     try:
         for item in model.inputs.values() if model else ():
             if (item.kind.is_picture or item.kind.is_file) and item.name in sent:
-                address = await _resolve_address(deps, attempt, item.kind, sent[item.name])
-                sent[item.name] = [address] if item.kind is InputKind.IMAGES else address
+                value = sent[item.name]
+                if isinstance(value, list):
+                    sent[item.name] = [await _resolve_address(deps, attempt, item.kind, each) for each in value]
+                else:
+                    sent[item.name] = await _resolve_address(deps, attempt, item.kind, value)
     except Unavailable as trouble:
         return NotCreated(DeferReason.unavailable(trouble.dependency), trouble.retry_after_s or _INPUT_RETRY_S)
     except OutputUnfit as gone:
@@ -213,7 +221,7 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
 
 async def _resolve_address(deps: Dependencies, attempt: Attempt, kind: InputKind, value: Value) -> str:
     """The URL where a model reads one input. Raises OutputUnfit if it is gone, or was never screened."""
-    named = str(value[0] if isinstance(value, list) else value)
+    named = str(value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
     if kind is InputKind.AUDIO:

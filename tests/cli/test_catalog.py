@@ -101,6 +101,8 @@ def test_the_list_as_json(shop: Counter) -> None:
         "credits_per": "thousand_tokens",
         "prices": [{"unit": "million_tokens_out", "usd_micros": 250_000}],
         "price_date": "2026-07-01",
+        "price_page": None,
+        "open_marks": {},
         "fallback": [],
     }
 

@@ -58,7 +58,9 @@ def narrower(hand: Any, made: Any) -> bool:
         return False
     bounds = {"from", "to", "step", "choices"}
     same = {key: value for key, value in hand.items() if key not in bounds}
-    choices = set(map(str, hand.get("choices", []))) <= set(map(str, made.get("choices", hand.get("choices", []))))
+    choices = set(map(str, hand.get("choices", []))) <= set(
+        map(str, made.get("choices", hand.get("choices", [])) or [])
+    )
     steps = hand.get("step", 1) % made.get("step", 1) == 0
     within = made.get("from", 0) <= hand.get("from", 0) and hand.get("to", 0) <= made.get("to", hand.get("to", 0))
     return same == {key: value for key, value in made.items() if key not in bounds} and choices and steps and within

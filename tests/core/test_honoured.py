@@ -130,6 +130,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "guidance_scale": st.floats(0, 60),
     "seed": st.integers(0, 2**32 - 1),
     "image_url": st.just(PICTURE),
+    "image_urls": st.just((PICTURE,)),
+    "mask_url": st.just(PICTURE),
+    "end_image_url": st.just(PICTURE),
     "prompt_strength": st.floats(0, 1),
     "output_format": st.sampled_from(["png", "PNG", "jpeg", "webp", "wav", "ogg"]),
     "max_tokens": st.integers(1, 5000),
@@ -181,6 +184,7 @@ def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: Gen
         sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
         given_fields = {name for name in VALUES if getattr(request, name) is not None}
         steering = {"modality", "quality", "model", "allow_fallback", "destination"}
+        sizes |= {"image_urls"} if any(item.kind == "images" for item in model.inputs.values()) else set()
         templated = {"system_prompt"} if any(each.system_template for each in model.inputs.values()) else set()
         assert given_fields - steering - sizes - templated - fixed <= (
             {"num_outputs"} if request.num_outputs == 1 else set()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dev.fakes.catalogs import IMAGE, REQUEST, SECONDS, SEED, TEXT
-from shared.core.catalog.mapping import Mapped, file_kinds, inputs_of, references, seed_of, takes_image
+from shared.core.catalog.mapping import Mapped, file_kinds, inputs_of, pictures_taken, references, seed_of
 from shared.core.modality import InputKind
 from tests.core.mappings import PICTURE, mapped, one, refusal
 
@@ -247,9 +247,10 @@ def test_a_picture_and_a_file_are_taken_by_models_with_an_input_for_them() -> No
     pictures, files, plain = one({"prompt": TEXT, "i": IMAGE}), one({"prompt": TEXT, "f": FILE}), one({"prompt": TEXT})
     several = one({"prompt": TEXT, "i": {"type": "images", "field": "image_url"}})
     brings = replace(REQUEST, image_url=PICTURE, input_file="ada/ada/a.wav")
-    assert [takes_image(each, brings) for each in (pictures, several, files, plain)] == [True, True, False, False]
-    assert [file_kinds(each, brings) for each in (pictures, several, files, plain)] == [set(), set(), {"audio"}, set()]
-    assert not takes_image(pictures, REQUEST)
+    models = (pictures, several, files, plain)
+    assert [pictures_taken(each, brings) for each in models] == [(PICTURE,), (PICTURE,), (), ()]
+    assert [file_kinds(each, brings) for each in models] == [set(), set(), {"audio"}, set()]
+    assert not pictures_taken(pictures, REQUEST)
     assert not file_kinds(files, REQUEST)
 
 
@@ -257,3 +258,37 @@ def test_references_are_found_in_lists_too() -> None:
     """No other value is taken for a reference."""
     inputs = {"a": "input:x/y/1.png", "b": ["input:x/y/2.png", PICTURE], "c": 7, "d": "an input: here", "e": True}
     assert references(inputs) == ["x/y/1.png", "x/y/2.png"]  # type: ignore[arg-type]  # a dict of many kinds
+
+
+SEVERAL = {"type": "images", "field": "image_url", "to": 3}
+
+
+def test_several_pictures_follow_the_first_up_to_the_models_most() -> None:
+    """In their order; alone they are enough; one too many is refused with the number."""
+    two = ("https://pictures.example/hat.png", "https://pictures.example/dog.png")
+    taken = mapped({"prompt": TEXT, "i": SEVERAL}, image_url=PICTURE, image_urls=two)
+    assert taken.inputs["i"] == [PICTURE, *two]
+    assert mapped({"prompt": TEXT, "i": SEVERAL}, image_urls=two).inputs["i"] == list(two)
+    said = refusal({"prompt": TEXT, "i": SEVERAL}, image_url=PICTURE, image_urls=(*two, PICTURE))
+    assert said == "image_url and image_urls must be at most 3 pictures together for m"
+
+
+def test_pictures_that_a_model_does_not_take_are_refused_never_left_out() -> None:
+    """A mask, a last frame, and more pictures than one."""
+    for field in ("mask_url", "end_image_url"):
+        brought: dict[str, Any] = {field: PICTURE}
+        said = refusal({"prompt": TEXT, "i": IMAGE}, image_url=PICTURE, **brought)
+        assert said.startswith(f"{field} is not taken by m")
+    assert refusal({"prompt": TEXT, "i": IMAGE}, image_urls=(PICTURE,)).startswith("image_urls is not taken by m")
+
+
+def test_mask_and_last_frame_go_to_their_inputs() -> None:
+    """Each under the model's own name."""
+    inputs = {
+        "prompt": TEXT,
+        "i": IMAGE,
+        "m": {"type": "image", "field": "mask_url"},
+        "e": {"type": "image", "field": "end_image_url"},
+    }
+    sent = mapped(inputs, image_url="https://a.example/1", mask_url="https://a.example/2", end_image_url=PICTURE).inputs
+    assert (sent["i"], sent["m"], sent["e"]) == ("https://a.example/1", "https://a.example/2", PICTURE)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dev.fields import SCHEMA, schema_text
 from shared.core.keys import Key
-from shared.core.requests.fields import FIELD, FIELDS, WRITTEN, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, FIELDS, PICTURES, WRITTEN, Addresses, Field, Flag, Number, Pairs, Text
 from shared.core.requests.json_schema import request_schema
 from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import REQUEST_BYTES, parse_request
@@ -21,7 +21,7 @@ IDS = {"user_id": "ada", "generation_id": "one"}
 #: Texts that are no words for a model: each is compared with what is known, or goes to nobody. A text field that is
 #: neither here nor screened fails the tests below; before it is added here, see that no model gets it as free text.
 NAMES = {"modality", "model", "quality", "aspect_ratio", "output_format", "resolution"}
-NAMES |= {"image_url", "input_file", "destination", "metadata"}
+NAMES |= {*PICTURES, "input_file", "destination", "metadata"}
 
 #: What a request has and its message says in another way.
 OUTSIDE = {"key", "unknown_fields", "digest"}
@@ -57,6 +57,8 @@ def test_the_dataclass_has_the_fields_of_the_table_and_no_other() -> None:
                 wanted = ((int if whole else float) | None, None)
             case Flag(said):
                 wanted = (bool | None if said is None else bool, said)
+            case Addresses():
+                wanted = (tuple[str, ...] | None, None)
             case Pairs():
                 assert have[field.name].default_factory is not MISSING
                 continue
@@ -81,7 +83,8 @@ def test_every_field_has_an_example_that_is_taken_and_explains_itself(field: Fie
     message, unknown = parse_request(json.dumps(body).encode())
     assert isinstance(message, GenerationRequest)
     assert unknown == ()
-    assert getattr(message, field.name) == field.example
+    wanted = tuple(field.example) if isinstance(field.example, list) else field.example
+    assert getattr(message, field.name) == wanted
     assert field.help.endswith(".")
     assert not field.more or field.more.endswith(".")
 
@@ -108,6 +111,9 @@ def near(field: Field) -> list[Any]:
             return [low, high, low - 1, high + 1, (low + high) / 2, low - 0.5, high + 0.5, str(low), float(low)]
         case Flag():
             return [True, False, "true", 1]
+        case Addresses(most, characters):
+            full_list = ["x" * characters] * most
+            return [field.example, full_list, [*full_list, "x"], ["x" * (characters + 1)], [""], ["\x00"], [1]]
         case Pairs(most, characters):
             full = {str(number): "x" * characters for number in range(most)}
             long = {"x": "x" * (characters + 1)}

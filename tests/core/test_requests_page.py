@@ -85,6 +85,7 @@ def takers(catalog: Catalog, field: str) -> list[str]:
     for model in catalog.models.values():
         used = {item.field for item in model.inputs.values() if item.value is None}
         used |= {"width", "height", "aspect_ratio"} if model.sizing else set()
+        used |= {"image_urls"} if any(item.kind == "images" for item in model.inputs.values()) else set()
         used |= {"seed"} if "seed" in model.inputs else set()
         used |= {"system_prompt"} if any(item.system_template for item in model.inputs.values()) else set()
         used |= {"destination"} if model.modality == "training" else set()

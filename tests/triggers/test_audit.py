@@ -117,3 +117,27 @@ async def test_a_sweep_that_takes_all_the_time_is_logged_too(
 def test_the_audit_ends_before_the_last_resort_ends_it() -> None:
     """The last resort would log no number of accounts."""
     assert audit.AUDIT_S <= function_app.LAST_RESORT_S - 30
+
+
+async def test_a_model_that_has_drifted_is_counted_for_the_alert(
+    fake_app: FakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each difference is an error, with the command that helps."""
+    fake_app.drifts = [("flux-dev", "guidance: its greatest value is 8 now, ours is 10"), ("sdxl", "it is gone")]
+    await fake_app.app.handlers.audit()
+    assert fake_app.world.telemetry.total("darkroom.models_drifted") == 2
+    assert errors(caplog) == [
+        "models: flux-dev: guidance: its greatest value is 8 now, ours is 10; run `catalog check --write`",
+        "models: sdxl: it is gone; run `catalog check --write`",
+    ]
+
+
+async def test_a_replicate_that_does_not_answer_is_no_drift(
+    fake_app: FakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a warning, and the audit of the accounts counts as done."""
+    fake_app.drifts = Unavailable(Dependency.REPLICATE, "it answered 503")
+    assert await fake_app.app.handlers.audit() == 0
+    assert fake_app.world.telemetry.total("darkroom.models_drifted") == 0
+    assert errors(caplog) == []
+    assert "models: not compared, replicate is not available: it answered 503" in caplog.text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dev.fakes.accounts import daily
-from dev.fakes.world import KEY, START, World
+from dev.fakes.world import KEY, World
 from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed, Received

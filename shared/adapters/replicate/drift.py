@@ -6,6 +6,7 @@ become required, a value that we offer and the model no longer takes. A new inpu
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any
 
 from shared.adapters.replicate.reading import fields
@@ -32,11 +33,20 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: the catalogue's model, its field ("" for the model itself), and what is different."""
+    """One difference: the catalogue's model, its field ("" for the model itself), and what is different.
+
+    ``fix`` is what an operator's file says instead, laid over the entry. What cannot be narrowed is marked, so that the
+    model is not offered until somebody has looked at it.
+    """
 
     model: str
     field: str
     text: str
+    fix: Mapping[str, Any] = attribute(default_factory=dict, compare=False)
+
+
+def _marked(model: str, name: str, text: str) -> Drift:
+    return Drift(model, name, text, {"marks": {f"inputs.{name}" if name else "replicate": text}})
 
 
 async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
@@ -56,9 +66,11 @@ async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
         version = await api.versions.get(name, pinned) if pinned else live.latest_version
     except NotFoundError as gone:
         lost = f"version {pinned[:12]} of {name}" if gone.operation == "models.versions.get" else name
-        return [Drift(model.name, "", f"{lost} is not there any more")]
+        if lost == name:
+            return [Drift(model.name, "", f"{lost} is not there any more", {"status": Status.HIDDEN.value})]
+        return [_marked(model.name, "", f"{lost} is not there any more")]
     if version is None or not fields(version.schemas.get("Input")):
-        return [Drift(model.name, "", f"{name} shows no inputs: nothing could be compared")]
+        return [_marked(model.name, "", f"{name} shows no inputs: nothing could be compared")]
     return list(_of_inputs(model, version))
 
 
@@ -67,28 +79,46 @@ def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
     theirs = fields(schema.get("properties"))
     for ours in model.inputs.values():
         if ours.name not in theirs:
-            yield Drift(model.name, ours.name, "the model has no such input any more")
+            yield _marked(model.name, ours.name, "the model has no such input any more")
             continue
-        for text in _of_input(ours, resolved(theirs[ours.name], version.schemas)):
-            yield Drift(model.name, ours.name, text)
+        for text, narrowed in _of_input(ours, resolved(theirs[ours.name], version.schemas)):
+            if narrowed:
+                yield Drift(model.name, ours.name, text, {"inputs": {ours.name: narrowed}})
+            else:
+                yield _marked(model.name, ours.name, text)
     shape = fields(version.schemas.get("Output")).get("type")
     if isinstance(shape, str) and (shape == "array") != (model.output in (Shape.LIST, Shape.CHUNKS)):
-        yield Drift(model.name, "", f"its output is of the type {shape} now, ours is {model.output}")
+        text = f"its output is of the type {shape} now, ours is {model.output}"
+        yield Drift(model.name, "", text, {"marks": {"output": text}})
     required = schema.get("required")
     for name in required if isinstance(required, list) else []:
         if name not in model.inputs:
-            yield Drift(model.name, str(name), "the model requires it, and we never send it")
+            yield _marked(model.name, str(name), "the model requires it, and we never send it")
 
 
-def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[str]:
+def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each difference of one input, and what its table says instead; that is empty if nothing can be narrowed."""
     kind = theirs.get("type")
     if isinstance(kind, str) and kind not in _TYPES.get(ours.kind, (kind,)):
-        yield f"it is of the type {kind} now, ours is {ours.kind}"
+        yield f"it is of the type {kind} now, ours is {ours.kind}", {}
     choices = theirs.get("enum")
     if isinstance(choices, list) and (gone := [choice for choice in ours.choices if choice not in choices]):
-        yield f"no longer a choice: {', '.join(map(str, gone))}"
+        left = [choice for choice in ours.choices if choice in choices]
+        default = {"default": left[0]} if left and ours.default in gone else {}
+        yield f"no longer a choice: {', '.join(map(str, gone))}", {"choices": left, **default} if left else {}
     least, most = theirs.get("minimum"), theirs.get("maximum")
     if isinstance(least, (int, float)) and ours.low < least:
-        yield f"its least value is {least:g} now, ours is {ours.low:g}"
+        yield f"its least value is {least:g} now, ours is {ours.low:g}", _within(ours, "from", least)
     if isinstance(most, (int, float)) and ours.high > most:
-        yield f"its greatest value is {most:g} now, ours is {ours.high:g}"
+        yield f"its greatest value is {most:g} now, ours is {ours.high:g}", _within(ours, "to", most)
+
+
+def _within(ours: Input, bound: str, value: float) -> Mapping[str, Any]:
+    """The input with a narrower bound, and a default within it. Empty if the bounds would cross."""
+    low, high = (value, ours.high) if bound == "from" else (ours.low, value)
+    if low > high:
+        return {}
+    default = ours.default
+    outside = isinstance(default, (int, float)) and not isinstance(default, bool) and not low <= default <= high
+    exact = int(value) if float(value).is_integer() else value
+    return {bound: exact, **({"default": exact} if outside else {})}

@@ -104,15 +104,15 @@ def _tried(ended: FullPrediction, inputs: Mapping[str, Any]) -> Tried:
     seconds = ended.metrics.get("predict_time")
     run_s = float(seconds) if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else 0.0
     first = next(iter(ended.outputs), "")
-    ending = first.partition("?")[0].rpartition(".")[2].lower() if first.startswith("https://") else ""
+    ending = first.partition("?")[0].rpartition(".")[2].lower() if first.startswith("http") else ""
     return Tried(ended.id, inputs, "", _shape(ended.output), ending if ending.isalnum() else "", run_s)
 
 
 def _shape(output: object) -> str:
-    """The shape of an output, in the catalogue's words. Empty if it is none of them."""
+    """The shape of an output, in the catalogue's words. Empty if it is another form."""
     match output:
         case [str(first), *_]:
-            return "list" if first.startswith(("https://", "data:")) else "chunks"
+            return "list" if first.startswith(("https://", "http://", "data:")) else "chunks"
         case str():
             return "single"
         case dict():

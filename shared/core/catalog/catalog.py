@@ -217,7 +217,7 @@ def _worst_cost_usd_micros(model: Model, request: GenerationRequest, outputs: in
         outputs=outputs,
         sides=(request.width or 0, request.height or 0),
         seconds=asked(model, request, "duration_s"),
-        inputs=sum(1 for each in (request.image_url, request.input_file) if each),
+        inputs=len(request.pictures) + bool(request.input_file),
         text_bytes=sum(len(text.encode(errors="replace")) for text in request.written_texts),
         tokens=asked(model, request, "max_tokens"),
         longest_s=model.cancel_after_s,

@@ -22,7 +22,7 @@ from shared.core.catalog.chat_template import plain
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sized
 from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.fields import FIELDS, INPUT_PREFIX
+from shared.core.requests.fields import FIELDS, INPUT_PREFIX, PICTURES
 from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
@@ -70,6 +70,9 @@ class Input:
         """What is wrong with a value: the request's field and the rule. Empty if it is valid."""
         if self.choices and value not in self.choices:
             return f"{self.field} must be one of {', '.join(map(str, self.choices))}"
+        if self.kind is InputKind.IMAGES and isinstance(value, list) and len(value) > self.high:
+            several = "one picture" if self.high == 1 else f"{self.high:g} pictures"
+            return f"{self.field} and image_urls must be at most {several} together"
         if self.kind in (InputKind.WHOLE, InputKind.REAL) and not (
             isinstance(value, (int, float)) and self.low <= value <= self.high
         ):
@@ -117,9 +120,19 @@ class Mapped:
     ignored_fields: tuple[str, ...]
 
 
-def takes_image(model: Taker, request: GenerationRequest) -> bool:
-    """Whether the request has an image and the model an input for it."""
-    return request.image_url is not None and any(item.kind.is_picture for item in model.inputs.values())
+def pictures_taken(model: Taker, request: GenerationRequest) -> tuple[str, ...]:
+    """The request's pictures for which the model has an input, by address."""
+    taken = {address for item in model.inputs.values() for address in _pictures(item, request)}
+    return tuple(dict.fromkeys(address for address in request.pictures if address in taken))
+
+
+def _pictures(item: Input, request: GenerationRequest) -> list[str]:
+    """The pictures that fill an input: that of its field and, if it takes several, those that follow the first."""
+    if not item.kind.is_picture or item.value is not None:
+        return []
+    first: str | None = getattr(request, item.field, None)
+    more = request.image_urls or () if item.kind is InputKind.IMAGES and item.field == "image_url" else ()
+    return [*([first] if first else []), *more]
 
 
 def file_kinds(model: Taker, request: GenerationRequest) -> set[InputKind]:
@@ -143,7 +156,7 @@ def references(inputs: Inputs) -> list[str]:
 _STEERING = {"key", "unknown_fields", "digest", *(field.name for field in FIELDS if field.steers)}
 
 #: Fields without which a model would make something else, or charge another price (rule 3).
-_NEVER_LEFT_OUT = ("image_url", "input_file", "duration_s", "destination")
+_NEVER_LEFT_OUT = (*PICTURES, "input_file", "duration_s", "destination")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +231,7 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
             value = item.spelled(value)
             if rule := item.problem(value):
                 misses.append(Miss(item.field, rule, item.nearest(value)))
-        values[item.name] = [str(value)] if item.kind is InputKind.IMAGES else value
+        values[item.name] = value
     if (request.num_outputs or 1) > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
         misses.append(Miss("num_outputs", "num_outputs must be 1", (1,)))
     with_rule = {miss.field for miss in misses}
@@ -228,7 +241,7 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
 
 def _prompt_misses(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
     low, high = model.prompt_characters
-    if "prompt" not in model.inputs or low <= len(request.prompt.strip()) <= high:
+    if all(item.field != "prompt" for item in model.inputs.values()) or low <= len(request.prompt.strip()) <= high:
         return ()
     return (Miss("prompt", f"prompt must be {low} to {high} characters long"),)
 
@@ -254,6 +267,8 @@ def _value(item: Input, fitted: Value | None, request: GenerationRequest, seed: 
         return _filled(template, request)
     if fitted is not None:
         return fitted
+    if item.kind is InputKind.IMAGES:
+        return _pictures(item, request) or None
     # A size is sent as sizes.py fitted it, or not at all.
     if sizes and item.field in ("width", "height", "aspect_ratio"):
         return None
@@ -275,6 +290,8 @@ def _left_out(model: Taker, request: GenerationRequest, unused: tuple[str, ...])
         used.add("system_prompt")
     if request.num_outputs == 1:
         used.add("num_outputs")
+    if any(item.kind is InputKind.IMAGES and item.field == "image_url" for item in model.inputs.values()):
+        used.add("image_urls")
     if model.sizing is not None:
         used |= {"width", "height", "aspect_ratio"}
     if any(item.kind is InputKind.ARCHIVE for item in model.inputs.values()):

@@ -29,7 +29,7 @@ def read_toml(text: str, file: str, over: str = "", over_file: str = "") -> tupl
     if not over:
         return raw, file
     added = _decoded(over, over_file)
-    return (added if added.get("replace") is True else _laid(raw, added)), over_file
+    return (added if added.get("replace") is True else laid(raw, added)), over_file
 
 
 def _decoded(text: str, file: str) -> Table:
@@ -39,13 +39,13 @@ def _decoded(text: str, file: str) -> Table:
         raise CatalogError(f"{file}: not TOML: {error}") from error
 
 
-def _laid(under: Table, over: Table) -> dict[str, Any]:
+def laid(under: Table, over: Table) -> dict[str, Any]:
     """Table ``under`` with the fields of ``over`` laid on it. A list replaces a list."""
-    laid = dict(under)
+    result = dict(under)
     for name, value in over.items():
-        below = laid.get(name)
-        laid[name] = _laid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return laid
+        below = result.get(name)
+        result[name] = laid(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
 
 
 def check_known(where: str, table: Table, known: Collection[str]) -> None:

@@ -30,8 +30,10 @@ class Tiered(Taker, Protocol):
 def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readings) -> Refusal:
     """The refusal when none of ``models`` honours a request. ``beyond``: those that only a higher tier includes."""
     misses = {model.name: readings.misses(model) for model in models}
-    each = [{miss.field for miss in missed} for missed in misses.values()]
-    fields = [miss.field for miss in next(iter(misses.values())) if all(miss.field in missed for missed in each)]
+    able = [missed for missed in misses.values() if not _needs_more(missed, readings.request)]
+    able = able or list(misses.values())
+    each = [{miss.field for miss in missed} for missed in able]
+    fields = [miss.field for miss in able[0] if all(miss.field in missed for missed in each)]
     if fields:
         said = "; ".join(_of_fields(fields, misses, readings.request))
     else:
@@ -42,6 +44,11 @@ def unserved(models: Sequence[Tiered], beyond: Sequence[Tiered], readings: Readi
     if higher is not None:
         said = f"{said}; with a plan of the tier {higher.tier.label}, {higher.name} takes it as it is"
     return Refusal(Reason.INVALID_REQUEST, said)
+
+
+def _needs_more(missed: Sequence[Miss], request: GenerationRequest) -> bool:
+    """Whether a model needs a field that the request does not have, such as a picture to start from."""
+    return any(miss.rule and getattr(request, miss.field, None) is None for miss in missed)
 
 
 def _of_fields(

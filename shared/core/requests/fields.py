@@ -62,7 +62,15 @@ class Pairs:
     characters: int
 
 
-FieldType = Text | Number | Flag | Pairs
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Addresses:
+    """At most ``most`` https addresses of at most ``characters`` each."""
+
+    most: int
+    characters: int
+
+
+FieldType = Text | Number | Flag | Pairs | Addresses
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -233,6 +241,33 @@ FIELDS: tuple[Field, ...] = (
         "Darkroom fetches and screens the picture; the model gets Darkroom's copy.",
     ),
     Field(
+        "image_urls",
+        Addresses(13, 8192),
+        "The https addresses of more pictures to start from.",
+        ["https://pictures.example.com/ada/hat.jpg"],
+        ("image",),
+        "URL",
+        "They follow the picture of `image_url`. Each is fetched and screened like that one.",
+    ),
+    Field(
+        "mask_url",
+        _name(8192),
+        "The https address of a mask: a picture that is white where `image_url` may change.",
+        "https://pictures.example.com/ada/mask.png",
+        ("image",),
+        "URL",
+        "It has the size of the picture. Darkroom fetches and screens it too.",
+    ),
+    Field(
+        "end_image_url",
+        _name(8192),
+        "The https address of the picture with which a video ends.",
+        "https://pictures.example.com/ada/sunset.jpg",
+        ("video",),
+        "URL",
+        "Darkroom fetches and screens it too.",
+    ),
+    Field(
         "prompt_strength",
         Number(0, 1, whole=False),
         "How far the result may differ from the picture of `image_url`, 0 to 1.",
@@ -385,3 +420,6 @@ FIELD: dict[str, Field] = {field.name: field for field in FIELDS}
 
 #: The names of the written fields, in the order in which a model reads them (rules 2 and 3).
 WRITTEN: tuple[str, ...] = tuple(field.name for field in FIELDS if field.written)
+
+#: The fields whose addresses lead to pictures. Each picture is fetched, screened and stored before a model gets it.
+PICTURES: tuple[str, ...] = ("image_url", "image_urls", "mask_url", "end_image_url")

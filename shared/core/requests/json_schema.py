@@ -13,7 +13,7 @@ Rules of this file:
 from typing import Any
 
 from shared.core.keys import ID_PATTERN, ID_RULE
-from shared.core.requests.fields import FIELDS, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELDS, Addresses, Field, Flag, Number, Pairs, Text
 
 Schema = dict[str, Any]
 
@@ -91,6 +91,9 @@ def _type(field: Field) -> Schema:
             return {"type": ["integer" if whole else "number", "null"], "minimum": low, "maximum": high}
         case Flag():
             return {"type": ["boolean", "null"]}
+        case Addresses(most, characters):
+            address = {"type": "string", "minLength": 1, "maxLength": characters, "pattern": _STORABLE}
+            return {"type": ["array", "null"], "maxItems": most, "items": address}
         case Pairs(most, characters):
             one = {"type": "string", "maxLength": characters, "pattern": _STORABLE}
             return {

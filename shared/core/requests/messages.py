@@ -6,14 +6,14 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
 from shared.core.keys import GivenIds, Key
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
-from shared.core.requests.fields import WRITTEN
+from shared.core.requests.fields import PICTURES, WRITTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,9 @@ class GenerationRequest:
     guidance_scale: float | None = None
     seed: int | None = None
     image_url: str | None = None
+    image_urls: tuple[str, ...] | None = None
+    mask_url: str | None = None
+    end_image_url: str | None = None
     prompt_strength: float | None = None
     output_format: str | None = None
     quality: str | None = None
@@ -70,6 +73,23 @@ class GenerationRequest:
     def written_texts(self) -> tuple[str, ...]:
         """The texts that the user wrote, in the order in which a model reads them (fields.py), without absent ones."""
         return tuple(text for name in WRITTEN if (text := getattr(self, name)))
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The addresses of all pictures, or the references in their place, in the order of the fields."""
+        found = (getattr(self, name) for name in PICTURES)
+        return tuple(address for value in found if value for address in ((value,) if isinstance(value, str) else value))
+
+    def with_picture(self, address: str, reference: str) -> "GenerationRequest":
+        """The request with a reference in place of an address, wherever it has that."""
+        changed: dict[str, Any] = {}
+        for name in PICTURES:
+            value = getattr(self, name)
+            if value == address:
+                changed[name] = reference
+            elif isinstance(value, tuple):
+                changed[name] = tuple(reference if each == address else each for each in value)
+        return replace(self, **changed)
 
     def to_json(self) -> dict[str, Any]:
         """The message that ``parse_request`` reads back, without absent fields. Unknown fields are null."""

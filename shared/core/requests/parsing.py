@@ -19,7 +19,7 @@ from shared.core.keys import ID_RULE, GivenIds, Key, is_id
 from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.digest import digest_of
-from shared.core.requests.fields import FIELD, INPUT_PREFIX, UPLOAD_RULE, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, INPUT_PREFIX, UPLOAD_RULE, Addresses, Field, Flag, Number, Pairs, Text
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 
@@ -176,6 +176,8 @@ def _value(field: Field, value: object) -> Any:
             return _flag(field.name, value, default=default)
         case Pairs() as pairs:
             return _pairs(field.name, value, pairs)
+        case Addresses() as addresses:
+            return _addresses(field.name, value, addresses)
 
 
 def _unknown_refused(unknown: tuple[str, ...]) -> str:
@@ -254,6 +256,16 @@ def _pairs(name: str, value: object, rule: Pairs) -> dict[str, str]:
             raise _FieldError(rule_text)
         _storable(name, key + item)
     return dict(value)
+
+
+def _addresses(name: str, value: object, rule: Addresses) -> tuple[str, ...] | None:
+    """The addresses; None if there are none."""
+    if value is None:
+        return None
+    good = isinstance(value, list) and len(value) <= rule.most
+    if not good or not all(isinstance(each, str) and 0 < len(each) <= rule.characters for each in value):  # type: ignore[attr-defined]  # by good
+        raise _FieldError(f"{name} must be at most {rule.most} addresses of at most {rule.characters} characters")
+    return tuple(_storable(name, each) for each in value) or None  # type: ignore[attr-defined]  # by good
 
 
 def _printable(name: str) -> str:

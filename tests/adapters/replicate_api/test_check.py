@@ -2,17 +2,21 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import typer
 
+from replicate_simulator.models import Input
+from shared.adapters.replicate.drift import drift
 from shared.cli.catalog import catalog as commands
 from shared.cli.context import CommandContext, Operations
 from shared.cli.printing import Screen
+from shared.config.data_files import check_catalog
 from shared.core.catalog.catalog import Catalog, Status
-from tests.adapters.replicate_api.test_drift import catalog
+from tests.adapters.replicate_api.test_drift import catalog, publish
 from tests.adapters.replicate_api.world import api_at, running_world
 from tests.cli.counter import ENV
 
@@ -46,7 +50,7 @@ class CheckOperations:
         await self._api.close()
 
 
-async def checked(url: str, offered: Catalog) -> int:
+async def checked(url: str, offered: Catalog, *argv: str) -> int:
     """Run the command as the operator does, in a thread of its own with a loop of its own."""
 
     def run() -> int:
@@ -54,7 +58,7 @@ async def checked(url: str, offered: Catalog) -> int:
             ENV, lambda _: cast("Operations", CheckOperations(url, offered)), "darkroom", Screen()
         )
         try:
-            typer.main.get_command(commands).main(args=["check"], obj=command_context)
+            typer.main.get_command(commands).main(args=["check", *argv], obj=command_context)
         except SystemExit as ended:
             return int(ended.code or 0)
         return 0
@@ -98,3 +102,47 @@ async def test_an_error_is_printed_and_is_no_drift(capsys: pytest.CaptureFixture
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "The models at Replicate could not be read. models.get: not reached" in captured.err
+
+
+async def test_the_patch_is_written_and_then_nothing_would_break(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bounds and choices become narrower; what the file said before stays; the patched catalogue has no drift."""
+    file = tmp_path / "mine.toml"
+    file.write_text("[models.flux-dev]\ncredits = 3\n", encoding="utf-8")
+    own = check_catalog("", "none")
+    offered = replace(own, models={"flux-schnell": own.models["flux-schnell"]})
+    async with running_world() as world:
+        publish(world, num_inference_steps=Input("integer", 2, minimum=1, maximum=2))
+        assert await checked(world.url, offered, "--write", "--file", str(file)) == 0
+        text = file.read_text(encoding="utf-8")
+        patched = check_catalog(text, "mine.toml")
+        steps = patched.models["flux-schnell"].inputs["num_inference_steps"]
+        assert (steps.high, steps.default) == (2, 2)
+        assert patched.models["flux-dev"].credits == 3
+        assert await drift(world.api, replace(patched, models={"flux-schnell": patched.models["flux-schnell"]})) == []
+    assert f"The patch was written to {file}." in capsys.readouterr().out
+
+
+async def test_what_cannot_be_narrowed_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan whose default would not be offered any more keeps the patch from being written, and is named."""
+    file = tmp_path / "mine.toml"
+    own = check_catalog("", "none")
+    async with running_world() as world:
+        publish(world, seed=None)
+        offered = replace(own, models={"flux-schnell": own.models["flux-schnell"]})
+        assert await checked(world.url, offered, "--write", "--file", str(file)) == 1
+    captured = capsys.readouterr()
+    assert '"inputs.seed" = "the model has no such input any more"' in captured.out
+    assert "Nothing was written." in captured.err
+    assert "default_models.image: must be one of" in captured.err
+    assert not file.exists()
+
+
+async def test_a_model_that_is_gone_is_hidden_by_the_patch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --write it is only shown."""
+    file = tmp_path / "mine.toml"
+    async with running_world() as world:
+        assert await checked(world.url, catalog("luma/ray")) == 1
+        assert '[models.flux]\nstatus = "hidden"' in capsys.readouterr().out
+        assert not file.exists()

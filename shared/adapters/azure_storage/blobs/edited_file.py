@@ -1,5 +1,7 @@
 """A small file that operators edit in place, as a blob: read with its version, and written only over that version."""
 
+from typing import Any
+
 from shared.adapters.azure_storage.blobs.errors import BlobKept, sdk_translated
 from shared.adapters.azure_storage.blobs.sdk import BlobSdk
 from shared.adapters.azure_storage.errors import answered_by_sdk
@@ -18,7 +20,7 @@ class BlobEditedFile:
         client = self._sdk.service.get_blob_client(self._container, self._name)
         with sdk_translated():
             try:
-                download = await client.download_blob(length=most_bytes + 1)
+                download = await client.download_blob(offset=0, length=most_bytes + 1)
                 content = await download.readall()
             except ResourceNotFoundError as error:
                 if answered_by_sdk(error).code != "BlobNotFound":
@@ -37,16 +39,15 @@ class BlobEditedFile:
         from azure.storage.blob import ContentSettings
 
         client = self._sdk.service.get_blob_client(self._container, self._name)
-        # Without an ETag ``overwrite=False`` sends ``If-None-Match: *``.
-        condition = MatchConditions.IfNotModified if etag else None
+        # Without an ETag ``overwrite=False`` sends ``If-None-Match: *``. The SDK takes no condition that is None.
+        condition: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
             with sdk_translated():
                 await client.upload_blob(
                     content,
                     overwrite=bool(etag),
                     content_settings=ContentSettings(content_type="application/toml; charset=utf-8"),
-                    etag=etag,
-                    match_condition=condition,
+                    **condition,
                 )
         except BlobKept:
             there = await self.read(len(content) + 1)

@@ -262,6 +262,7 @@ def _request(columns: "Columns", key: Key) -> GenerationRequest | None:
         return None
     unknown = tuple(str(name) for name in raw.get("unknown_fields") or ())
     beside = {"key": key, "unknown_fields": unknown, "digest": columns.maybe("request_digest", str) or ""}
+    beside |= {"image_urls": tuple(map(str, raw["image_urls"]))} if raw.get("image_urls") else {}
     return columns.built("request", GenerationRequest, {**raw, **beside})
 
 

@@ -3,8 +3,8 @@
 Rules of this file:
 1. A mark is open until somebody confirms or changes the value. ``marks`` of an entry has the place and the reason; a
    model with an open mark is not offered (file.py).
-2. Replicate tells neither price, tier, quality nor credits. Tier, quality and times are proposed and marked; a price is
-   never proposed. Credits follow from a price (margin.py).
+2. Replicate publishes neither price, tier, quality nor credits. Tier, quality and times are proposed and marked; a
+   price is never proposed. Credits follow from a price (margin.py).
 3. A value that was set is not marked.
 """
 
@@ -90,7 +90,6 @@ class Draft:
 
 def draft(published: Published, name: str = "", modality: Modality | None = None) -> Draft:
     """A draft for a model. ``name`` is ours (default: the model's own), ``modality`` is set if it is known."""
-    owner_name = published.name
     found = meanings(published.inputs)
     made, why_made = (modality, "") if modality is not None else _modality(published, found)
     sizing, why_size = _sizing(published.inputs)
@@ -100,16 +99,14 @@ def draft(published: Published, name: str = "", modality: Modality | None = None
     marks = {
         "replicate": why_target,
         "modality": why_made,
-        "kind": "no schema says whether it makes music or speech" if made is Modality.AUDIO else "",
-        "tier": "proposed: which plans include it is yours to say",
-        "quality": "proposed: which class it is of is yours to say",
+        **_usual_marks(published, made),
         "expected_s": why_times,
-        "cancel_after_s": "usual for what it makes",
         "output": why_output,
         "sizing": why_size,
-        "prompt_characters": "how long a prompt may be is not published" if made is Modality.TEXT else "",
-        "black_is_refusal": _why_black(published, made),
+        **dict(_input_marks(published, found, made)),
     }
+    if why_size and not published.inputs["width"].choices and published.inputs["width"].high is None:
+        marks |= dict.fromkeys(("inputs.width", "inputs.height"), why_size)
     table: dict[str, Any] = {
         "replicate": target,
         "modality": made.value,
@@ -124,18 +121,35 @@ def draft(published: Published, name: str = "", modality: Modality | None = None
         "black_is_refusal": True if "disable_safety_checker" in published.inputs else None,
         "inputs": dict(_inputs(published, found, made, sizing)),
     }
-    marks |= dict(_input_marks(published, found, made))
-    if why_size and not published.inputs["width"].choices and published.inputs["width"].high is None:
-        marks |= dict.fromkeys(("inputs.width", "inputs.height"), why_size)
+    return _drafted(published, name, table, marks, found)
+
+
+def _usual_marks(published: Published, made: Modality) -> Mapping[str, str]:
+    """The marks of what no schema says."""
+    return {
+        "kind": "no schema says whether it makes music or speech" if made is Modality.AUDIO else "",
+        "tier": "proposed: which plans include it is yours to say",
+        "quality": "proposed: which class it is of is yours to say",
+        "cancel_after_s": "usual for what it makes",
+        "prompt_characters": "how long a prompt may be is not published" if made is Modality.TEXT else "",
+        "black_is_refusal": _why_black(published, made),
+    }
+
+
+def _drafted(
+    published: Published, name: str, table: Mapping[str, Any], marks: Mapping[str, str], found: Meanings
+) -> Draft:
+    """The draft without empty values and marks, and with a reason for each input that is not sent."""
+    left_out = {
+        key: found.left_out.get(key, "it does not fit how the entry takes a size")
+        for key in published.inputs
+        if key not in table["inputs"]
+    }
     return Draft(
-        name=name or owner_name.rpartition("/")[2],
+        name=name or published.name.rpartition("/")[2],
         table={key: value for key, value in table.items() if value is not None},
         marks={place: why for place, why in marks.items() if why},
-        left_out={
-            key: found.left_out.get(key, "it does not fit how the entry takes a size")
-            for key in published.inputs
-            if key not in table["inputs"]
-        },
+        left_out=left_out,
     )
 
 
@@ -172,12 +186,13 @@ def _modality(published: Published, found: Meanings) -> tuple[Modality, str]:
 
 def _by_words(published: Published, fields: Mapping[str, Mapping[str, Any]]) -> tuple[Modality, str]:
     words = " ".join([published.name, published.description, *(each.words for each in published.inputs.values())])
+    prompt = published.inputs["prompt"].description.lower() if "prompt" in published.inputs else ""
     if "video" in words.lower() or "first_frame" in words:
         return Modality.VIDEO, "its schema speaks of video"
     if re.search(r"\b(music|audio|speech|voice)\b", words.lower()):
         return Modality.AUDIO, "its schema speaks of sound"
     shaped = {"width", "height", "aspect_ratio", "num_outputs", "image_url"}
-    if shaped & {table.get("field", name) for name, table in fields.items()} and "moderat" not in words.lower():
+    if shaped & {table.get("field", name) for name, table in fields.items()} and "moderat" not in prompt:
         return Modality.IMAGE, "it takes a shape or a picture, and nothing says otherwise"
     return Modality.TEXT, "it takes nothing but text, and nothing says otherwise"
 
@@ -279,8 +294,8 @@ def _inputs(
             continue
         table = dict(found.sent[name].table)
         if name in ("width", "height"):
-            table.pop("choices", None)
-            table |= {"from": sizing["from"], "to": sizing["to"]}
+            if "choices" not in table:
+                table |= {"from": sizing["from"], "to": sizing["to"]}
             if not sizing["from"] <= table.get("default", sizing["from"]) <= sizing["to"]:
                 del table["default"]
         if name == "aspect_ratio" and sizing is None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.catalog.drafting.published import PublishedInput
-from shared.core.requests.fields import FIELD, Flag, Number, Text
+from shared.core.requests.fields import FIELD, PICTURES, Flag, Number, Text
 
 _SAFETY = re.compile(r"safety|moderat|nsfw|watermark", re.ASCII)
 _SECRET = re.compile(r"(^|_)(token|tokens?_?secret|api_?key|secret|password|credentials?)($|_)|^hf_|^wandb_", re.ASCII)
+_MOST_PICTURES = re.compile(r"\b(?:maximum|at most|up to|1-)(?: of)? ?(\d{1,2})\b", re.ASCII)
 _PICTURE = re.compile(r"(^|_)(image|images|img|picture|photo|frame)($|_)", re.ASCII)
 _LAST_FRAME = re.compile(r"^(end|last|tail|final)_(image|frame)(_image)?$", re.ASCII)
 _FIRST_FRAME = re.compile(r"^(start|first|initial|init)_(image|frame)(_image)?$", re.ASCII)
@@ -85,6 +86,8 @@ def _table(each: PublishedInput, rule: _Rule) -> Mapping[str, Any]:
         table["choices"] = list(each.choices)
     elif rule.kind in ("whole", "real"):
         table |= _bounds(each, rule)
+    if rule.kind == "images" and (most := _MOST_PICTURES.search(each.description.lower())):
+        table["to"] = int(most[1])
     if each.required and rule.field != "prompt":
         table["required"] = True
     if each.default is not None and rule.kind in ("whole", "real", "flag", "choice") and rule.field != "seed":
@@ -204,7 +207,7 @@ def _choices_of(*names: str) -> Callable[[PublishedInput], bool]:
 _SAME_NAME = tuple(
     name
     for name, field in FIELD.items()
-    if field.modalities and name not in ("image_url", "input_file", "destination", "width", "height")
+    if field.modalities and name not in (*PICTURES, "input_file", "destination", "width", "height")
 )
 
 _STEPS = ("steps", "num_steps", "inference_steps", "sampling_steps")
@@ -218,8 +221,8 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("image_url", "image", _first_frame, "it is the first frame"),
     _Rule("image_url", "image", _the_picture),
     _Rule("image_url", "image", _any_picture, "it is the first picture that it takes"),
-    *((_Rule("mask_url", "image", _masks, "it is a mask"),) if "mask_url" in FIELD else ()),
-    *((_Rule("end_image_url", "image", _last_frame, "it is the last frame"),) if "end_image_url" in FIELD else ()),
+    _Rule("mask_url", "image", _masks, "it is a mask"),
+    _Rule("end_image_url", "image", _last_frame, "it is the last frame"),
     _Rule("input_file", "audio", _sound, "it is a sound"),
     _Rule("num_outputs", "whole", _named(("num_images", "number_of_images", "num_samples"), "integer")),
     _Rule("num_inference_steps", "whole", _named(_STEPS, "integer")),

@@ -29,7 +29,11 @@ def with_entry(text: str, name: str, entry: Mapping[str, Any], comments: tuple[s
     rest = rest.rstrip("\n")
     written = f"{rest}\n\n" if rest else ""
     result = written + entry_text(name, entry, comments or above)
-    if _decoded(result) != wanted:
+    try:
+        good = tomllib.loads(result) == wanted
+    except tomllib.TOMLDecodeError:  # such as a model that is declared twice
+        good = False
+    if not good:
         raise CatalogError(f"the entry {name} cannot be written without changing another: write it by hand")
     return result
 
@@ -42,10 +46,10 @@ def changed_entry(text: str, name: str) -> Mapping[str, Any]:
 
 def entry_text(name: str, entry: Mapping[str, Any], comments: tuple[str, ...] = ()) -> str:
     """An entry as the catalogue writes it: the model, then its inputs, then its open marks."""
-    tables = {key: value for key, value in entry.items() if key in ("inputs", "marks") and value}
+    tables = {key: entry[key] for key in ("inputs", "marks") if isinstance(entry.get(key), Mapping) and entry[key]}
     lines = [f"# {_one_line(comment)}" for comment in comments]
     lines.append(f"[models.{_key(name)}]")
-    lines += [f"{_key(key)} = {value_text(value)}" for key, value in entry.items() if key not in ("inputs", "marks")]
+    lines += [f"{_key(key)} = {value_text(value)}" for key, value in _plain(entry).items() if key not in tables]
     for table, inner in tables.items():
         lines += ["", f"[models.{_key(name)}.{table}]"]
         lines += [f"{_key(key)} = {value_text(value)}" for key, value in inner.items()]
@@ -68,7 +72,7 @@ def _models(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The entry as it is read back: without empty tables."""
-    return {key: value for key, value in entry.items() if not (key in ("inputs", "marks") and not value)}
+    return {key: value for key, value in entry.items() if not (key in ("inputs", "marks") and value in ({}, None))}
 
 
 def _without(text: str, name: str) -> tuple[str, tuple[str, ...]]:
@@ -92,7 +96,7 @@ def _without(text: str, name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _header(line: str) -> list[str]:
-    """The keys of a table's header. Empty if the line is none."""
+    """The keys of a table's header. Empty for any other line."""
     if not line.lstrip().startswith("["):
         return []
     try:
