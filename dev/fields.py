@@ -13,7 +13,8 @@ from pathlib import Path
 
 from shared.core.commands import fields as commands
 from shared.core.commands.json_schema import command_schema
-from shared.core.requests.fields import FIELD, FIELDS, MODALITIES, Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, FIELDS, MODALITIES
 from shared.core.requests.json_schema import request_schema
 
 DOCS = Path(__file__).parents[1] / "docs"

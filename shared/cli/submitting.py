@@ -20,7 +20,8 @@ from shared.cli.context import AccountToo, CommandContext, Operations, RefusedEr
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.requests.fields import FIELD, FIELDS, Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, FIELDS
 from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from dev.fakes.catalogs import RATIO, SEED, TEXT, VERSION, model
 from shared.core.catalog.file import build_catalog
 from shared.core.catalog.reading import CatalogError
-from shared.core.requests.fields import FIELDS, Text
+from shared.core.requests.field_types import Text
+from shared.core.requests.fields import FIELDS
 
 
 def wrong(table: Any, name: str = "m", **more: Any) -> str:

@@ -19,7 +19,8 @@ from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Input, Mapped, inputs_of, seed_of
 from shared.core.modality import InputKind
 from shared.core.reasons import Refusal
-from shared.core.requests.fields import FIELD, PICTURES, Addresses, Flag, Number
+from shared.core.requests.field_types import Addresses, Flag, Number
+from shared.core.requests.fields import FIELD, PICTURES
 from shared.core.requests.messages import GenerationRequest
 from tests.core.published import document, lists
 

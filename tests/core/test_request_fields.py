@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dev.fields import SCHEMA, schema_text
 from shared.core.keys import Key
-from shared.core.requests.fields import FIELD, FIELDS, PICTURES, WRITTEN, Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELD, FIELDS, PICTURES, WRITTEN
 from shared.core.requests.json_schema import request_schema
 from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import REQUEST_BYTES, parse_request

@@ -12,7 +12,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from shared.core.requests.fields import FIELDS, Flag, Number
+from shared.core.requests.field_types import Flag, Number
+from shared.core.requests.fields import FIELDS
 
 if TYPE_CHECKING:
     from shared.core.requests.messages import GenerationRequest

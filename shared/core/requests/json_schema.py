@@ -13,7 +13,8 @@ Rules of this file:
 from typing import Any
 
 from shared.core.keys import ID_PATTERN, ID_RULE
-from shared.core.requests.fields import FIELDS, Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.fields import FIELDS
 
 Schema = dict[str, Any]
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.catalog.drafting.published import PublishedInput
-from shared.core.requests.fields import FIELD, PICTURES, Flag, Number, Text
+from shared.core.requests.field_types import Flag, Number, Text
+from shared.core.requests.fields import FIELD, PICTURES
 
 _SAFETY = re.compile(r"safety|moderat|nsfw|watermark", re.ASCII)
 _SECRET = re.compile(r"(^|_)(token|tokens?_?secret|api_?key|secret|password|credentials?)($|_)|^hf_|^wandb_", re.ASCII)
