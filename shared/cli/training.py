@@ -31,7 +31,8 @@ from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
 from shared.core.modality import Modality
 from shared.core.reasons import Refusal, counted
-from shared.core.requests.fields import FIELD, FIELDS, Field
+from shared.core.requests.field_types import Field
+from shared.core.requests.fields import FIELD, FIELDS
 from shared.core.requests.messages import GenerationRequest
 from shared.core.training.contents import EntryKind
 from shared.core.training.progress import Progress, progress_of

@@ -23,11 +23,13 @@ from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
-from shared.ports import Dependencies, Limits
+from shared.ports import Archives, Dependencies, Inputs, Limits
 from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
     from shared.adapters.telemetry import LogTelemetry
+    from shared.core.catalog.catalog import Catalog
+    from shared.core.money.plans import Plans
 
 #: Seeds have 32 bits, which every model takes. They come from the system's random source, so that two workers never
 #: draw the same ones by accident.
@@ -60,23 +62,18 @@ class Container(SafetyPart):
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
     def _build(self) -> Dependencies:
-        from shared.adapters.media.archives import SafeArchives
         from shared.adapters.media.images import PillowImages
-        from shared.adapters.net.input_files import InputFetcher
 
-        settings = self.settings
-        catalog = data_files.catalog(settings, self._texts)
-        plans = data_files.plans(settings, catalog, self._texts)
-        data_files.check_policy(settings, self.policy, plans)
+        catalog, plans = self._catalog_and_plans()
         return Dependencies(
             store=self.store,
             index=self.index,
             moved=self.moved,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
-            archives=SafeArchives(),
+            archives=_archives(),
             screener=self.screener,
-            inputs=InputFetcher(),
+            inputs=_inputs(),
             outputs=self.outputs,
             input_files=self.input_files,
             uploads=self.uploads,
@@ -96,14 +93,20 @@ class Container(SafetyPart):
             catalog=catalog,
             plans=plans,
             policy=self.policy,
-            timing=_timing(settings),
-            limits=_limits(settings),
-            digest_key=settings.text_hash_key.encode(),
+            timing=_timing(self.settings),
+            limits=_limits(self.settings),
+            digest_key=self.settings.text_hash_key.encode(),
             now=now,
             new_seed=lambda: _seeds.getrandbits(32),
             chance=random.random,
             sleep=asyncio.sleep,
         )
+
+    def _catalog_and_plans(self) -> "tuple[Catalog, Plans]":
+        catalog = data_files.catalog(self.settings, self._texts)
+        plans = data_files.plans(self.settings, catalog, self._texts)
+        data_files.check_policy(self.settings, self.policy, plans)
+        return catalog, plans
 
     @cached_property
     def webhook_dependencies(self) -> WebhookDependencies:
@@ -129,6 +132,18 @@ class Container(SafetyPart):
         from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
+
+
+def _archives() -> Archives:
+    from shared.adapters.media.archives import SafeArchives
+
+    return SafeArchives()
+
+
+def _inputs() -> Inputs:
+    from shared.adapters.net.input_files import InputFetcher
+
+    return InputFetcher()
 
 
 def _timing(settings: Settings) -> Timing:

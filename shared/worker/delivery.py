@@ -215,7 +215,7 @@ async def _inspect_image(task: _Task, index: int, received: SpooledOutput, clean
     picture = await images.inspect(file)
     if picture is None:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    model = task.deps.catalog.models.get(task.attempt.model)
+    model = task.deps.catalog.models.get(task.attempt.entry)
     if model is not None and model.black_is_refusal and await _is_black(task, picture, file):
         raise OutputUnfit(Refusal.of(Reason.CONTENT_REFUSED))
     file.seek(0)

@@ -55,7 +55,9 @@ def _report_to_operators(deps: Dependencies, generation: Generation | Closed, ev
         credits=event.captured_credits,
         cost_usd_micros=generation.cost_usd_micros if isinstance(generation, Generation) else 0,
     )
-    deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=event.model or "none")
+    # A trained version counts as its entry: a metric has few names.
+    model = generation.attempt.entry if isinstance(generation, Generation) else event.model
+    deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=model or "none")
 
 
 def event_of(generation: Generation | Closed) -> GenerationEvent:

@@ -202,7 +202,7 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     An image that is not a reference of ours was never screened, so it makes a CreateRefused. So does a missing input.
     An input that cannot be read now makes a NotCreated.
     """
-    model = deps.catalog.models.get(attempt.model)
+    model = deps.catalog.models.get(attempt.entry)
     sent = dict(attempt.inputs)
     try:
         for item in model.inputs.values() if model else ():

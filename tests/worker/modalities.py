@@ -57,6 +57,9 @@ CATALOG = catalog(
             replicate="owner/collage",
             output="single",
         ),
+        "portrait": model(
+            {"prompt": TEXT, "image": IMAGE}, replicate="owner/portrait", status="hidden", tier="basic", credits=7
+        ),
         "trainer": model(
             {
                 "input_images": {"type": "archive", "field": "input_file", "required": True},
@@ -69,6 +72,7 @@ CATALOG = catalog(
             credits=100,
             cancel_after_s=3600,
             fallback=["trainer-too"],
+            version_entry="portrait",
         ),
         "trainer-too": model(
             {

@@ -75,6 +75,8 @@ class Model:
     ``fallback`` names the models to try after it. ``output_bytes`` is the largest output accepted (0: as all).
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
     ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
+    ``version_entry``: the entry from which the versions that this trainer makes inherit. ``inherits``: the entry from
+    which this version does (training/versions.py).
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
     """
@@ -103,6 +105,8 @@ class Model:
     black_is_refusal: bool = False
     price_page: str = ""
     inputs_source: str = ""
+    version_entry: str = ""
+    inherits: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -32,7 +32,7 @@ _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 
 
 #: The known fields of a model and of an input.
-_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target"} | set(PROVIDERS)
+_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target", "inherits"} | set(PROVIDERS)
 _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
 
 #: Inputs that are filled by a rule (mapping.py), not by a field.
@@ -72,6 +72,8 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
             raise CatalogError(f"{where}, fallback: {name} is not in the catalogue")
         if models[name] is model or models[name].modality != model.modality:
             raise CatalogError(f"{where}, fallback: {name} must be another model that makes {model.modality}")
+    if model.version_entry:
+        _check_version_entry(f"{where}, version_entry", models.get(model.version_entry), model)
     seen, successor_of = {model.name}, model
     while successor_of.status is Status.RETIRED:
         if successor_of.successor not in models or models[successor_of.successor].modality != model.modality:
@@ -84,14 +86,22 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
         raise CatalogError(f"{where}, successor: {successor_of.name} is {successor_of.status}")
 
 
+def _check_version_entry(where: str, entry: Model | None, trainer: Model) -> None:
+    """Check what a trainer's versions inherit: a priced entry that may run. It may be hidden."""
+    if trainer.output is not Shape.VERSION:
+        raise CatalogError(f"{where}: only a model whose output is a version makes one")
+    if entry is None or entry.modality is Modality.TRAINING:
+        raise CatalogError(f"{where}: must be an entry of the catalogue that is no trainer")
+    if entry.status not in (Status.ACTIVE, Status.HIDDEN) or not entry.prices or entry.marks:
+        raise CatalogError(f"{where}: {entry.name} must have a price and no marks, and be active or hidden")
+
+
 def _model(where: str, name: str, table: Any) -> Model:
     if not isinstance(table, dict):
         raise CatalogError(f"{where}: must be a table")
     reading.check_known(where, table, _MODEL_FIELDS)
     modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
-    tables = reading.subtable(where, table, "inputs")
-    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
     prices = tuple(_prices(where, table)) if "prices" in table else ()
     marks = _marks(where, table)
     model = Model(
@@ -114,12 +124,13 @@ def _model(where: str, name: str, table: Any) -> Model:
         cancel_after_s=reading.whole(where, table, "cancel_after_s", 5, 86_400),
         output=reading.choice(where, table, "output", Shape, None),
         sizing=_sizing(where, table.get("sizing")),
-        inputs=inputs,
+        inputs=_inputs(where, table),
         fallback=reading.names(where, table, "fallback"),
         prompt_characters=_characters(where, table),
         output_bytes=reading.whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
+        version_entry=reading.text(where, table, "version_entry"),
         marks=marks,
     )
     _check_inputs(where, model)
@@ -180,6 +191,11 @@ def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> No
     for choice in ratio.choices:
         if ":" in str(choice) and not _RATIO.fullmatch(str(choice)):
             raise CatalogError(f"{where}: {choice} is no ratio such as 4:3")
+
+
+def _inputs(where: str, table: Table) -> Mapping[str, Input]:
+    tables = reading.subtable(where, table, "inputs")
+    return {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
 
 
 def _input(where: str, name: str, raw: Any) -> Input:

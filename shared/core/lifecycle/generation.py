@@ -43,6 +43,7 @@ from shared.core.provider.metrics import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.core.training.versions import TrainedVersion
 
 #: The states of what has opened, and of what ended without having opened.
 OpenedState: TypeAlias = Literal[
@@ -203,7 +204,7 @@ G_co = TypeVar("G_co", bound=Received | Generation | Closed, covariant=True)
 class Transition(Generic[G_co]):
     """What to save in one transaction: the generation and, if credits move, the account, its user and the entries.
 
-    ``steps`` name what happened, in order.
+    ``steps`` name what happened, in order. ``version`` is what a training has made.
     """
 
     generation: G_co
@@ -211,6 +212,7 @@ class Transition(Generic[G_co]):
     user: User | None = None
     entries: tuple[LedgerEntry, ...] = ()
     steps: tuple[Happening, ...] = ()
+    version: TrainedVersion | None = None
 
     def moving(self, moved: Moved) -> "Transition[G_co]":
         """This transition with a move of credits."""
