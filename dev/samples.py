@@ -89,13 +89,16 @@ def open_to_inputs(port: int, authority: Path) -> None:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write a melody of two seconds, and an archive of ten portraits, unless they exist."""
+    """Write a melody of two seconds, and ten portraits as an archive and as a folder, unless they exist."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {"melody.wav": _melody, "portraits.zip": _portraits}
     for name, make in made.items():
         if not (folder / name).exists():
             (folder / name).write_bytes(make())
-    return [folder / name for name in made]
+    if not (folder / "portraits").exists():
+        with zipfile.ZipFile(folder / "portraits.zip") as archive:
+            archive.extractall(folder / "portraits")
+    return [*(folder / name for name in made), folder / "portraits"]
 
 
 def _melody() -> bytes:

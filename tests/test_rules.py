@@ -43,6 +43,7 @@ PURE = {
     "math",
     "operator",
     "re",
+    "struct",
     "tomllib",
     "types",
     "typing",

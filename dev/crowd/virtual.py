@@ -50,10 +50,10 @@ class DistantStore(FakeStore):
         self.served: Counter[int] = Counter()
         self.requests = self.transactions = self.refused = 0
 
-    async def load(self, key: Key) -> Loaded:
-        """Two reads, or three."""
-        reads = 2 + (key.user_id != key.account_id)
-        return await self._request([1] * reads, lambda: FakeStore.load(self, key))
+    async def load(self, key: Key, version: str = "") -> Loaded:
+        """Two reads, and one each for another user and a version."""
+        reads = 2 + (key.user_id != key.account_id) + bool(version)
+        return await self._request([1] * reads, lambda: FakeStore.load(self, key, version))
 
     async def load_payers(
         self, account_id: str, user_ids: Sequence[str]

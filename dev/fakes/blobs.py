@@ -62,6 +62,10 @@ class FakeBlobs:
         self.inputs[name] = Blob(content, content_type, {})
         self.written_at[name] = self.now()
 
+    async def put_input_file(self, name: str, file: BinaryIO, content_type: str) -> None:
+        """See shared/ports/files.py. Reads from where the file stands."""
+        await self.put_input(name, file.read(), content_type)
+
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
         """See shared/ports/files.py. The address says what it leads to and until when."""
         await asyncio.sleep(0)

@@ -3,6 +3,8 @@
 A word of ``words`` in a text, or bytes of ``marks`` in an image, give their category its severity; all others are 0.
 """
 
+from collections.abc import Sequence
+
 from shared.core.dependency import Dependency
 from shared.core.safety.moderation import CONTENT_SAFETY, Assessment, Category
 from shared.ports import Unavailable
@@ -42,6 +44,10 @@ class FakeScreener:
         self._check()
         self.images.append(image)
         return self.seen(image)
+
+    async def several(self, images: Sequence[bytes], plan: str = "") -> Sequence[Assessment | None]:
+        """Assess each image by its marks."""
+        return [await self.image(image, plan) for image in images]
 
     def read(self, text: str) -> Assessment:
         """The assessment of a text, without recording a call."""

@@ -8,11 +8,13 @@ Rules of this file:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.account import Account, User
 from shared.core.money.entries import LedgerEntry, Move
+from shared.core.training.versions import TrainedVersion
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 
@@ -26,6 +28,7 @@ class FakeStore:
         self.saved_accounts: dict[str, Account] = {}
         self.saved_generations: dict[Key, AnyGeneration] = {}
         self.saved_users: dict[tuple[str, str], User] = {}
+        self.saved_versions: dict[tuple[str, str], TrainedVersion] = {}
         self.entries: list[LedgerEntry] = []
         #: Account, kind and id of commands that were refused or have decided: nothing is made under them any more.
         self.marks: set[tuple[str, str, str]] = set()
@@ -54,10 +57,10 @@ class FakeStore:
         self.saved_generations[generation.key] = generation
         self._etags[generation.key] = self._new_etag()
 
-    async def load(self, key: Key) -> Loaded:
+    async def load(self, key: Key, version: str = "") -> Loaded:
         """See ``Store``."""
         await _turn()
-        return self._loaded(key)
+        return replace(self._loaded(key), version=self.saved_versions.get((key.account_id, version)))
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
@@ -80,11 +83,13 @@ class FakeStore:
         mark = (key.account_id, *transition.mark) if transition.mark else None
         if mark in self.marks:
             raise Conflict
+        self._expect_new(transition.version)
         for look in self.before_commit:
             look(self.saved_generations.get(key), transition)
         self.marks |= {mark} if mark else set()
         self.put_generation(generation)
         self._put(account, user, transition.entries)
+        self._keep(transition.version)
         return self._loaded(key)
 
     async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
@@ -101,6 +106,8 @@ class FakeStore:
             if self._etags.get(made.generation.key, "") != expected:
                 raise Conflict
         self._expect(last, first.account_etag, None, "", entries)
+        for _, made in group:
+            self._expect_new(made.version)
         for user, etag in users.values():
             if self._etags.get((user.account_id, user.user_id), "") != etag:
                 raise Conflict
@@ -109,13 +116,14 @@ class FakeStore:
                 look(self.saved_generations.get(made.generation.key), made)
             self.put_generation(made.generation)
             self._put(made.account, made.user, made.entries)
+            self._keep(made.version)
         self.groups.append(len(group))
         return [self._loaded(made.generation.key) for _, made in group]
 
     def _fit(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> int:
         rows = 1
         for number, (_, made) in enumerate(group):
-            rows += 1 + 2 * len(made.entries) + (made.user is not None)
+            rows += 1 + 2 * len(made.entries) + (made.user is not None) + (made.version is not None)
             if rows > self.most_rows:
                 return max(1, number)
         return len(group)
@@ -163,6 +171,13 @@ class FakeStore:
         for account_id, account in list(self.saved_accounts.items()):
             yield self.unreadable.get(account_id, account)
 
+    async def versions(self, account_id: str) -> AsyncIterator[TrainedVersion]:
+        """See ``Store``."""
+        await _turn()
+        for (owner, _), version in list(self.saved_versions.items()):
+            if owner == account_id:
+                yield version
+
     async def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
         """See ``Store``."""
         await _turn()
@@ -190,6 +205,14 @@ class FakeStore:
         for entry in entries:
             if self._is_posted(entry):
                 raise Conflict
+
+    def _expect_new(self, version: TrainedVersion | None) -> None:
+        if version is not None and (version.key.account_id, version.name) in self.saved_versions:
+            raise Conflict
+
+    def _keep(self, version: TrainedVersion | None) -> None:
+        if version is not None:
+            self.saved_versions[version.key.account_id, version.name] = version
 
     def _put(self, account: Account | None, user: User | None, entries: Sequence[LedgerEntry]) -> None:
         if account is not None:
@@ -219,8 +242,9 @@ class FakeStore:
         return f'W/"{self._written}"'
 
 
-def _parts(transition: Transition[AnyGeneration]) -> list[Account | User | LedgerEntry]:
-    parts = (transition.account, transition.user, *transition.entries)
+def _parts(transition: Transition[AnyGeneration]) -> list[Account | User | LedgerEntry | Key]:
+    made_by = transition.version.key if transition.version else None
+    parts = (transition.account, transition.user, made_by, *transition.entries)
     return [part for part in parts if part is not None]
 
 

@@ -15,9 +15,11 @@ from functools import lru_cache
 from typing import Any
 
 from dev.fakes.app_windows import FakeAppWindows
+from dev.fakes.archives import FakeArchives
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.catalogs import REAL, plans_of
 from dev.fakes.commands import FakeCommands
+from dev.fakes.destinations import FakeDestinations
 from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
@@ -70,6 +72,7 @@ class World:
         self.nights = FakeNights()
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
+        self.destinations = FakeDestinations()
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
@@ -88,6 +91,8 @@ class World:
             nights=self.nights,
             providers={REPLICATE: self.replicate},
             images=self.images,
+            archives=FakeArchives(),
+            destinations=self.destinations,
             screener=self.screener,
             inputs=self.inputs,
             outputs=self.blobs,

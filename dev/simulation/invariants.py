@@ -169,7 +169,8 @@ class Observer:
         passed = {record.subject for record in generation.screenings if record.allowed}
         request = generation.request
         looked = {"prompt"} if _written(request) else set()
-        looked |= {"input file"} if request.input_file else set()
+        archive = {"input archive", "input captions"} if request.destination else {"input file"}
+        looked |= archive if request.input_file else set()
         require(looked <= passed, "what was opened has passed", generation.key)
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"

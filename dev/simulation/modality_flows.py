@@ -6,6 +6,7 @@ Their models take seconds, so that these flows settle within the same time as th
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.archives import WEIGHTS_TAR, zipped
 from dev.fakes.catalogs import TEXT, VERSION, catalog, model
 from dev.fakes.world import KEY
 from dev.simulation.schedules import End, Faced, Flow, Stage
@@ -14,8 +15,8 @@ from shared.core.requests.messages import CancelRequest, Check, GenerationReques
 from shared.core.safety.moderation import UNSCREENED_MODALITIES
 
 #: The state at the start of these flows.
+_ONE_PICTURE = zipped(("harbour.jpg", b"a lighthouse"))
 _WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(28)
-_TAR = b"lora".ljust(257, b"\x00") + b"ustar\x00" + bytes(1024)
 
 _FILE = {"type": "audio", "field": "input_file"}
 _ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
@@ -47,7 +48,7 @@ def _prepare(stage: Stage) -> None:
     world = stage.world
     policy = replace(world.deps.policy, unscreened=UNSCREENED_MODALITIES)
     world.deps = replace(world.deps, catalog=world.of_catalog(CATALOG), policy=policy)
-    world.blobs.uploads |= {"ada/ada/horn.wav": b"a horn", "ada/ada/pictures.zip": b"pictures"}
+    world.blobs.uploads |= {"ada/ada/horn.wav": b"a horn", "ada/ada/pictures.zip": _ONE_PICTURE}
 
 
 # The requests, and the outputs of the provider.
@@ -62,7 +63,7 @@ def _sounds(stage: Stage, prediction_id: str, end: End) -> None:
 
 
 def _trains(stage: Stage, prediction_id: str, end: End) -> None:
-    stage.world.replicate.train(prediction_id, _TAR)
+    stage.world.replicate.train(prediction_id, WEIGHTS_TAR)
 
 
 def _text(stage: Stage) -> GenerationRequest:

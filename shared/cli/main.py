@@ -14,11 +14,13 @@ from shared.cli.app_limits import app_limits
 from shared.cli.catalog import catalog
 from shared.cli.context import CommandContext, Operations, OperatorsApp
 from shared.cli.dead_letters import dead_letters
+from shared.cli.destinations import destination
 from shared.cli.moderation import moderation
 from shared.cli.pausing import pause, paused, resume
 from shared.cli.printing import Screen
 from shared.cli.receipts import keys, receipt
 from shared.cli.submitting import submit
+from shared.cli.training import train
 from shared.cli.uploads import upload
 from shared.cli.usage import usage
 from shared.config.settings import Settings
@@ -38,6 +40,8 @@ app = typer.Typer(help=_HELP, add_completion=False, no_args_is_help=True, rich_m
 
 app.command("submit")(submit)
 app.command("upload")(upload)
+app.command("train")(train)
+app.add_typer(destination, name="destination")
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)

@@ -8,7 +8,7 @@ Rules of this file:
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial, wraps
 from typing import Annotated, Any
@@ -71,26 +71,30 @@ def _parameter(field: Field) -> inspect.Parameter:
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with an option for each field in place of its ``**fields``.
+def with_options(options: Sequence[Field]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of these fields in place of its ``**fields``.
 
     typer makes a command's options from its signature only; its classes for options made by hand are private. A
     callable may give its signature in ``__signature__`` (PEP 362), so this one does.
     """
-    own = inspect.signature(command)
-    fixed = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
-    at = [each.name for each in fixed].index("user") + 1
 
-    @wraps(command)
-    def with_options(**given: Any) -> None:
-        command(**given)
+    def give(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command)
+        fixed = [each for each in own.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        at = [each.name for each in fixed].index("user") + 1
 
-    parameters = [*fixed[:at], *map(_parameter, OPTIONS), *fixed[at:]]
-    with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # PEP 362
-    return with_options
+        @wraps(command)
+        def with_them(**given: Any) -> None:
+            command(**given)
+
+        parameters = [*fixed[:at], *map(_parameter, options), *fixed[at:]]
+        with_them.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # PEP 362
+        return with_them
+
+    return give
 
 
-@_with_options
+@with_options(OPTIONS)
 def submit(  # noqa: PLR0913  # each is an option of the command
     context: typer.Context,
     prompt: Annotated[str | None, typer.Argument(help=FIELD["prompt"].help, metavar=FIELD["prompt"].unit)] = None,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.adapters.azure_storage.tables import (
         TableAppWindows,
         TableCommands,
+        TableDestinations,
         TableIndex,
         TableMovedAccounts,
         TableNights,
@@ -99,6 +100,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableSwitches
 
         return TableSwitches(self._tables, self.settings.state_table)
+
+    @cached_property
+    def destinations(self) -> "TableDestinations":
+        """Whose a training's destination is."""
+        from shared.adapters.azure_storage.tables import TableDestinations
+
+        return TableDestinations(self._tables, self.settings.state_table)
 
     @cached_property
     def waiting(self) -> "TableWaitingList":

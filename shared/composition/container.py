@@ -24,7 +24,7 @@ from shared.config.settings import Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.reasons import counted
-from shared.ports import Dependencies, Limits
+from shared.ports import Archives, Dependencies, Inputs, Limits
 from shared.triggers.health import Note
 from shared.triggers.replicate_webhook import WebhookDependencies
 
@@ -75,7 +75,6 @@ class Container(SafetyPart):
 
     def _build(self) -> Dependencies:
         from shared.adapters.media.images import PillowImages
-        from shared.adapters.net.input_files import InputFetcher
 
         catalog, plans = self._catalog_and_plans()
         return Dependencies(
@@ -85,8 +84,9 @@ class Container(SafetyPart):
             nights=self.nights,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
+            archives=_archives(),
             screener=self.screener,
-            inputs=InputFetcher(),
+            inputs=_inputs(),
             outputs=self.outputs,
             input_files=self.input_files,
             uploads=self.uploads,
@@ -97,6 +97,7 @@ class Container(SafetyPart):
             names_key=self.names_key,
             commands=self.commands,
             switches=self.switches,
+            destinations=self.destinations,
             waiting=self.waiting,
             pace=lambda: self.provider.pace_now(),  # noqa: PLW0108  # the provider is replaced by tools and tests
             app_windows=self.app_windows,
@@ -144,6 +145,18 @@ class Container(SafetyPart):
         from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
+
+
+def _archives() -> Archives:
+    from shared.adapters.media.archives import SafeArchives
+
+    return SafeArchives()
+
+
+def _inputs() -> Inputs:
+    from shared.adapters.net.input_files import InputFetcher
+
+    return InputFetcher()
 
 
 def _timing(settings: Settings) -> Timing:

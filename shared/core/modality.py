@@ -33,5 +33,5 @@ class InputKind(StrEnum):
 
     @property
     def is_file(self) -> bool:
-        """Whether this input is the request's uploaded file, whose content Darkroom cannot screen."""
+        """Whether this input is the request's uploaded file."""
         return self in (InputKind.AUDIO, InputKind.ARCHIVE)

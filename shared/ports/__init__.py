@@ -14,9 +14,20 @@ Rules of this file:
    between effects.
 """
 
+from shared.ports.archives import Archive, Archives
 from shared.ports.commands import CommandRecord, Commands
 from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
-from shared.ports.errors import Conflict, CutShort, OutputUnfit, Paused, PictureUnfit, Unavailable, UnreadableRow
+from shared.ports.destinations import Destinations
+from shared.ports.errors import (
+    ArchiveUnfit,
+    Conflict,
+    CutShort,
+    OutputUnfit,
+    Paused,
+    PictureUnfit,
+    Unavailable,
+    UnreadableRow,
+)
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Deferrable, Envelope, Messenger, Sendable
 from shared.ports.moved import MovedAccounts, NightProgress, Nights, NotedToday
@@ -55,6 +66,9 @@ __all__ = [
     "TURNS_FRESH",
     "AccountMoves",
     "Answer",
+    "Archive",
+    "ArchiveUnfit",
+    "Archives",
     "Cleaned",
     "CommandRecord",
     "Commands",
@@ -64,6 +78,7 @@ __all__ = [
     "DeadLetters",
     "Deferrable",
     "Dependencies",
+    "Destinations",
     "Envelope",
     "Fate",
     "FillUploads",

@@ -11,7 +11,9 @@ from shared.core.money.plans import Plans
 from shared.core.provider.guarantees import ProviderName
 from shared.core.safety.moderation import Policy
 from shared.ports.app_windows import AppUse, AppWindows
+from shared.ports.archives import Archives
 from shared.ports.commands import Commands
+from shared.ports.destinations import Destinations
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
 from shared.ports.moved import MovedAccounts, Nights, NotedToday
@@ -70,6 +72,8 @@ class Dependencies:
     #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images
+    archives: Archives
+    destinations: Destinations
     screener: Screener
     inputs: Inputs
     outputs: Outputs

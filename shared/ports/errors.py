@@ -50,5 +50,13 @@ class PictureUnfit(OutputUnfit):
         self.why = why
 
 
+class ArchiveUnfit(OutputUnfit):
+    """An archive that is broken, or has what it may not have. ``why`` is a sentence that names the entry."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(Refusal(Reason.OUTPUT_INVALID, f"The result cannot be used. {why} Nothing was charged."))
+        self.why = why
+
+
 class CutShort(OutputUnfit):
     """An output that ends too early by its own content. It may be complete when it is fetched again."""

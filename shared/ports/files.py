@@ -30,6 +30,9 @@ class InputFiles(Protocol):
     async def put_input(self, name: str, content: bytes, content_type: str) -> None:
         """Store a screened input, in a container that no user can read."""
 
+    async def put_input_file(self, name: str, file: BinaryIO, content_type: str) -> None:
+        """Store a screened input that is too large for memory, from the file's current position to its end."""
+
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
         """The address where a model can read an input for ``life_s`` seconds, or None if the input is gone.
 

@@ -1,5 +1,6 @@
 """Content safety: the screener of texts and images."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from shared.core.safety.moderation import Assessment
@@ -13,3 +14,6 @@ class Screener(Protocol):
 
     async def image(self, image: bytes, plan: str = "") -> Assessment:
         """The same for an image of at most 4 MB and 7,200 pixels a side."""
+
+    async def several(self, images: Sequence[bytes], plan: str = "") -> Sequence[Assessment | None]:
+        """The assessments of a few images at once, in their order. None stands for one that a screener cannot read."""

@@ -9,6 +9,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.account import Account, User
 from shared.core.money.entries import LedgerEntry, Move
+from shared.core.training.versions import TrainedVersion
 from shared.core.turns.shares import Turn
 from shared.ports.errors import UnreadableRow
 
@@ -17,7 +18,8 @@ from shared.ports.errors import UnreadableRow
 class Loaded:
     """An account and one of its generations, read together with their ETags. What does not exist is None.
 
-    ``user`` is the row of the generation's user. It is not read for a user whose account has the same id.
+    ``user`` is the row of the generation's user. It is not read for a user whose account has the same id. ``version``
+    is the account's trained version that was asked for.
     """
 
     account: Account | None
@@ -26,13 +28,14 @@ class Loaded:
     generation_etag: str
     user: User | None = None
     user_etag: str = ""
+    version: TrainedVersion | None = None
 
 
 class Store(Protocol):
     """The state. Each account has a partition with its balances, its users' generations and its ledger."""
 
-    async def load(self, key: Key) -> Loaded:
-        """Read the generation, the account that pays for it, and its user."""
+    async def load(self, key: Key, version: str = "") -> Loaded:
+        """Read the generation, the account that pays for it, its user, and a version that the account has trained."""
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Read one account and its ETag. The account is None if it does not exist."""
@@ -76,6 +79,9 @@ class Store(Protocol):
 
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""
+
+    def versions(self, account_id: str) -> AsyncIterator[TrainedVersion]:
+        """Iterate over all versions that one account has trained."""
 
     def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
         """Iterate over all generations of one account, opened or not."""

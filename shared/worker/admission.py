@@ -35,6 +35,7 @@ from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
 from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
+from shared.worker.versions import with_own_version
 
 if TYPE_CHECKING:
     from shared.worker.app_limits import Gate
@@ -166,6 +167,7 @@ def _payer(deps: Dependencies, loaded: Loaded, gate: "Gate | None") -> Payer | N
 
 async def approval_needed(deps: Dependencies, found: Received, loaded: Loaded) -> Exceeded | None:
     """The limit past which a request that waits needs an approval now, if it still does."""
+    deps = await with_own_version(deps, found.request, loaded)
     quoted = quote(deps.catalog, found.request, _plan(deps, payer_of(deps, loaded)))
     await deps.recent_switches.limits(deps.switches, deps.now())
     gate = await _gate(deps, Admission(found.request, quoted))

@@ -8,7 +8,7 @@ Rules of this file:
 3. An output's blob name says whose it is and which:
    ``{account_id}/{user_id}/{generation_id}/{attempt}-{index}.{extension}``.
 4. A video, a sound and trained weights cannot be screened. Their verdict says so, and they pass only if the policy
-   allows that.
+   allows that. Weights are known by their own header: what may run a program when it is loaded is not stored.
 5. A text is stored as UTF-8; a short one is in the event too. A training's version is in the event and its weights are
    stored. Without weights the version is stored as JSON, so that nothing that was paid for is lost.
 6. A worker holds few outputs at a time (``outputs_at_once``), however many messages it processes.
@@ -40,10 +40,10 @@ from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.moderation import Assessment, Partial, unscreened
 from shared.core.safety.screening_record import ScreeningRecord
-from shared.ports import Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
+from shared.ports import ArchiveUnfit, Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
+from shared.worker.judging import judge
 from shared.worker.naming import output_prefix
 from shared.worker.patience import awaited
-from shared.worker.screening import judge
 from shared.worker.spooled_output import SpooledOutput
 from shared.worker.wholeness import ends_early, shows_pictures
 
@@ -52,6 +52,9 @@ INLINE_CHARACTERS = 4000
 
 #: A digest of so many bytes takes a few milliseconds; it is reckoned where it is needed, in chunks.
 _INLINE_DIGEST_BYTES, _CHUNK_BYTES = 4 * 1024 * 1024, 256 * 1024
+
+#: A file of no known kind: it has no end that could be missing.
+_UNKNOWN = ("application/octet-stream", "bin")
 
 #: A picture that is black all over is compressed to less than this, so no larger file is decoded to check for it.
 _BLACK_BYTES_PER_PIXEL = 0.05
@@ -212,7 +215,7 @@ async def _inspect_image(task: _Task, index: int, received: SpooledOutput, clean
     picture = await images.inspect(file)
     if picture is None:
         raise OutputUnfit(Refusal.of(Reason.OUTPUT_INVALID))
-    model = task.deps.catalog.models.get(task.attempt.model)
+    model = task.deps.catalog.models.get(task.attempt.entry)
     if model is not None and model.black_is_refusal and await _is_black(task, picture, file):
         raise OutputUnfit(Refusal.of(Reason.CONTENT_REFUSED))
     file.seek(0)
@@ -251,9 +254,12 @@ async def _fetch_weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool)
     """
     try:
         await _fetch(task, uri, file)
-        kind = _kind(file, "training") or ("application/octet-stream", "bin")
-        _check_whole(file, kind)
+        _check_whole(file, _kind(file, "training") or _UNKNOWN)
+        with SpooledOutput(task.deps.limits.buffer_bytes) as spare:
+            kind = await task.deps.archives.weights(file, cast("BinaryIO", spare))
     except OutputUnfit as unfit:
+        if isinstance(unfit, ArchiveUnfit):
+            task.deps.telemetry.step("weights_refused", task.key)
         if needed or (isinstance(unfit, CutShort) and _may_be_whole_yet(task, uri)):
             raise
         file.seek(0)

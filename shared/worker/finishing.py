@@ -56,7 +56,9 @@ def _report_to_operators(deps: Dependencies, generation: Generation | Closed, ev
         cost_usd_micros=generation.cost_usd_micros if isinstance(generation, Generation) else 0,
         sold_usd_micros=_sold_usd_micros(deps, event),
     )
-    deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=event.model or "none")
+    # A trained version counts as its entry: a metric has few names.
+    model = generation.attempt.entry if isinstance(generation, Generation) else event.model
+    deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=model or "none")
 
 
 def _sold_usd_micros(deps: Dependencies, event: GenerationEvent) -> int | str:

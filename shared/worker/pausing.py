@@ -20,6 +20,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.switches import Switch
 from shared.ports import Dependencies, Loaded, Paused
+from shared.worker.versions import with_own_version
 
 #: What is paused looks again after at most this long.
 LOOK_S = 300
@@ -27,14 +28,19 @@ LOOK_S = 300
 
 async def wait_if_paused(deps: Dependencies, key: Key, quoted: Quote) -> None:
     """Raise Paused if the create of a request that would open now is stopped."""
-    stops = await _stop_of(deps, {quoted.model.name}, key)
+    stops = await _stop_of(deps, _names_of(quoted), key)
     if stops is not None:
         raise Paused(waits_of(stops), said_of(stops), look_after_s(deps, stops))
 
 
 async def stop_of(deps: Dependencies, generation: Generation) -> Switch | None:
     """The pause that stops the create of a generation's attempt."""
-    return await _stop_of(deps, {generation.attempt.model}, generation.key)
+    return await _stop_of(deps, {generation.attempt.model, generation.attempt.entry}, generation.key)
+
+
+def _names_of(quoted: Quote) -> set[str]:
+    """The names by which a model is paused. A trained version stops with the entry from which it inherits."""
+    return {quoted.model.name, quoted.model.inherits} - {""}
 
 
 async def _stop_of(deps: Dependencies, models: Collection[str], key: Key) -> Switch | None:
@@ -44,7 +50,8 @@ async def _stop_of(deps: Dependencies, models: Collection[str], key: Key) -> Swi
 
 async def paused_for(deps: Dependencies, generation: Generation, until: datetime) -> timedelta:
     """For how long of its time a generation was paused, or will be until then."""
-    models = {generation.attempt.model, *(each.model for each in generation.passed_over)}
+    attempt = generation.attempt
+    models = {attempt.model, attempt.entry, *(each.model for each in generation.passed_over)}
     recent = await deps.recent_switches.get(deps.switches, deps.now())
     return switches.paused_for(recent, models, generation.key, generation.opened_at, until)
 
@@ -54,8 +61,9 @@ async def request_paused_for(
 ) -> timedelta:
     """For how long a request that has not opened was paused. Its model is the one that it would get now."""
     plan = deps.plans.find(plan_of(loaded.account))
+    deps = await with_own_version(deps, request, loaded)
     quoted = quote(deps.catalog, request, plan) if plan else None
-    models = {quoted.model.name} if isinstance(quoted, Quote) else set()
+    models = _names_of(quoted) if isinstance(quoted, Quote) else set()
     recent = await deps.recent_switches.get(deps.switches, deps.now())
     return switches.paused_for(recent, models, request.key, since, deps.now())
 

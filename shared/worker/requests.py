@@ -27,6 +27,7 @@ from shared.core.lifecycle.steps import Happening, Step, happened
 from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
+from shared.core.training.versions import version_named
 from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
 from shared.worker.admission import admit, admit_to_app, approval_needed, reserve, screen
@@ -40,6 +41,7 @@ from shared.worker.open_index import open_row
 from shared.worker.parking import has_turn
 from shared.worker.pausing import wait_if_paused
 from shared.worker.saving import Changed, Unchanged, payer_of, save
+from shared.worker.versions import with_own_version
 from shared.worker.warnings import publish_warnings
 
 logger = logging.getLogger("darkroom.worker")
@@ -55,7 +57,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     """
     key, digest = message.key, digest or message.digest
     deps.telemetry.step("received", key)
-    loaded = await deps.store.load(key)
+    loaded = await deps.store.load(key, version_named(deps.catalog, message.model))
     found = loaded.generation
     if clashes(found, digest):
         await refuse_clash(deps, key, digest, again)
@@ -69,6 +71,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         return
     if found is not None:
         message = found.request
+    deps = await with_own_version(deps, message, loaded)
     payer = payer_of(deps, loaded)
     admitted = admit(deps, message, payer)
     if isinstance(admitted.quoted, Quote):
@@ -93,6 +96,7 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, pub
     ``published`` is the request for an approval that was published before. It may come from the timer's check, which
     takes no request in: so what a kill switch stops says so from here.
     """
+    deps = await with_own_version(deps, found.request, loaded)
     if found.approval is None or found.approval.pending:
         exceeded = await approval_needed(deps, found, loaded)
         if exceeded is not None:

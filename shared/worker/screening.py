@@ -6,15 +6,17 @@ Rules of this file:
    app's own copy, never with the user's URL, so that nobody can swap the picture afterwards. Only what a viewer needs
    of the picture is sent to a model: no location, no thumbnail, no text, nothing behind its end.
 3. A reference is resolved to a URL for the model when the create is sent. The URL is not saved.
-4. An upload of the app is no picture, and cannot be screened. Only models whose modality the policy lets pass
-   unscreened may read it. Its existence and size are checked before anything is paid.
+4. An uploaded sound cannot be screened. Only models whose modality the policy lets pass unscreened may read it. A
+   training's archive is opened and screened (archives.py), and the model gets what was screened. Existence and size of
+   a file are checked before anything is paid.
+5. A training's destination belongs to the account that pays. Any other one is refused, whether it exists or not.
 """
 
 import hashlib
 import io
 import tempfile
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from shared.core.catalog.choosing import Quote
@@ -26,20 +28,19 @@ from shared.core.lifecycle.generation import Closed, Generation, Received, Trans
 from shared.core.modality import InputKind
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.messages import INPUT_PREFIX, GenerationRequest
+from shared.core.requests.fields import INPUT_PREFIX
+from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import (
     UNSCREENED_INPUTS,
     Assessment,
-    Verdict,
-    evaluate,
-    keyed_digest,
     may_be_offered,
     not_loosened,
     not_screened,
     unscreened,
 )
-from shared.core.safety.screening_record import ScreeningRecord, record
+from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
+from shared.worker.judging import FILE_MISSING, ScreenedRequest, judge
 from shared.worker.naming import output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
@@ -56,16 +57,11 @@ _PICTURE_UNFIT = (
     "complete and not animated."
 )
 
-_FILE_MISSING = Refusal(Reason.INPUT_INVALID, "The input file is not there. Upload it, then send the request again.")
-
-
-@dataclass(frozen=True, slots=True)
-class ScreenedRequest:
-    """A screened request: the message to continue with, its refusal (None: it passed), and the screening records."""
-
-    message: GenerationRequest
-    refusal: Refusal | None
-    records: tuple[ScreeningRecord, ...] = ()
+#: The same whether there is such a model, whose it is, or neither: no account learns of another's.
+_NO_DESTINATION = Refusal(
+    Reason.INVALID_REQUEST,
+    "The destination is not known. A training needs one that was made for its account, or given to it.",
+)
 
 
 async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: str) -> ScreenedRequest:
@@ -76,18 +72,27 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
     models = [deps.catalog.models[name] for name in quoted.chain]
     if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
         return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
+    if message.destination is not None and not await _owns(deps, message, message.destination):
+        return ScreenedRequest(message, _NO_DESTINATION)
     loosened = [name for model in models for name in loosening(model, message.inputs)]
     if (refusal := not_loosened(deps.policy, loosened)) is not None:
         return ScreenedRequest(message, refusal)
     pictures = frozenset(name for model in models for name in picture_names(model))
     records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
-        unfit = await _check_upload_size(deps, message.input_file or "")
+        copied = InputKind.ARCHIVE in kinds and (message.input_file or "").startswith(INPUT_PREFIX)
+        unfit = None if copied else await _check_upload_size(deps, message.input_file or "")
         if unfit is not None:
             return ScreenedRequest(message, unfit)
-        records = tuple(_record_unscreened(deps, message, kind, plan) for kind in sorted(kinds))
+        heard = sorted(kinds & UNSCREENED_INPUTS.keys())
+        records = tuple(_record_unscreened(deps, message, kind, plan) for kind in heard)
     texts = await _screen_texts(deps, message, plan, pictures)
     records += texts.records
+    if texts.refusal is None and InputKind.ARCHIVE in kinds:
+        from shared.worker.archives import screen_archive  # noqa: PLC0415  # most apps never see an archive
+
+        opened = await screen_archive(deps, message, plan)
+        return replace(opened, records=(*records, *opened.records))
     if texts.refusal is not None:
         return replace(texts, records=records)
     for address in dict.fromkeys(address for model in models for address in pictures_taken(model, message)):
@@ -97,6 +102,11 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
             return replace(seen, records=records)
         message = seen.message
     return ScreenedRequest(message, None, records)
+
+
+async def _owns(deps: Dependencies, message: GenerationRequest, destination: str) -> bool:
+    """Whether a destination belongs to the account of a request. To any other account it is unknown."""
+    return await deps.destinations.owner(destination) == message.key.account_id
 
 
 def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: InputKind, plan: str) -> ScreeningRecord:
@@ -130,7 +140,7 @@ async def _check_upload_size(deps: Dependencies, name: str) -> Refusal | None:
     """Check that an upload exists and is not too large. Returns the refusal, or None if it may be used."""
     size_bytes = await deps.uploads.upload_size(name)
     if size_bytes is None:
-        return _FILE_MISSING
+        return FILE_MISSING
     most = deps.limits.upload_bytes
     if not 0 < size_bytes <= most:
         return Refusal(Reason.INPUT_INVALID, f"The input file must have from 1 byte to {most // 1024**2} MiB.")
@@ -190,19 +200,6 @@ async def _clean_and_screen(deps: Dependencies, content: bytes, plan: str) -> tu
     return content, picture, await deps.screener.image(shown, plan)
 
 
-def judge(
-    deps: Dependencies, subject: str, assessment: Assessment, content: bytes, plan: str
-) -> tuple[Verdict, ScreeningRecord]:
-    """The policy's verdict on an assessment, and its record. The record has only a keyed digest of ``content``.
-
-    ``content`` is empty for an output that is a file: its blob name identifies it.
-    """
-    verdict = evaluate(deps.policy, assessment, plan)
-    digest = keyed_digest(deps.digest_key, content) if content else ""
-    kept = record(subject, assessment, verdict, policy=deps.policy, plan=plan, digest=digest, now=deps.now())
-    return verdict, kept
-
-
 Screened = TypeVar("Screened", bound=Received | Generation | Closed)
 
 
@@ -220,7 +217,7 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     An image that is not a reference of ours was never screened, so it makes a CreateRefused. So does a missing input.
     An input that cannot be read now makes a NotCreated.
     """
-    model = deps.catalog.models.get(attempt.model)
+    model = deps.catalog.models.get(attempt.entry)
     sent = dict(attempt.inputs)
     try:
         for name, kind in kinds(model).items() if model else ():
@@ -242,19 +239,30 @@ async def _resolve_address(deps: Dependencies, attempt: Attempt, kind: InputKind
     named = str(value)
     life_s = attempt.cancel_after_s + _ADDRESS_SLACK_S
     address: str | None = None
-    closed = deps.limits.hand_files_over
-    if kind is InputKind.ARCHIVE or (kind is InputKind.AUDIO and closed):
-        address = await _upload_to_provider(deps, attempt, named, deps.uploads.read_upload)
-    elif kind is InputKind.AUDIO:
-        address = await deps.uploads.upload_address(named, life_s)
+    if kind is InputKind.AUDIO:
+        address = await _sound_address(deps, attempt, named, life_s)
     elif named.startswith(INPUT_PREFIX):
         blob = named.removeprefix(INPUT_PREFIX)
-        address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
-        if closed and address is not None and not address.startswith("data:"):
+        if kind is InputKind.ARCHIVE:
+            address = await _upload_to_provider(deps, attempt, blob, deps.input_files.read_input)
+        else:
+            address = await deps.input_files.input_address(blob, life_s, deps.limits.inline_bytes)
+        if (
+            deps.limits.hand_files_over
+            and kind is not InputKind.ARCHIVE
+            and address
+            and not address.startswith("data:")
+        ):
             address = await _upload_to_provider(deps, attempt, blob, deps.input_files.read_input)
     if address is None:
-        raise OutputUnfit(_FILE_MISSING if kind.is_file else Refusal.of(Reason.INPUT_INVALID))
+        raise OutputUnfit(FILE_MISSING if kind.is_file else Refusal.of(Reason.INPUT_INVALID))
     return address
+
+
+async def _sound_address(deps: Dependencies, attempt: Attempt, name: str, life_s: int) -> str | None:
+    if deps.limits.hand_files_over:
+        return await _upload_to_provider(deps, attempt, name, deps.uploads.read_upload)
+    return await deps.uploads.upload_address(name, life_s)
 
 
 async def _upload_to_provider(

@@ -11,6 +11,7 @@ from dev.azurite import Azurite
 from dev.fakes.app_windows import FakeAppWindows
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
+from dev.fakes.destinations import FakeDestinations
 from dev.fakes.index import FakeIndex
 from dev.fakes.moved import FakeMovedAccounts, FakeNights
 from dev.fakes.store import FakeStore
@@ -20,6 +21,7 @@ from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import (
     TableAppWindows,
     TableCommands,
+    TableDestinations,
     TableIndex,
     TableMovedAccounts,
     TableNights,
@@ -58,6 +60,14 @@ async def table_switches(table_service: TableService) -> TableSwitches:
     name = fresh_name()
     await TableStore(table_service, name).ensure()
     return TableSwitches(table_service, name)
+
+
+@pytest_asyncio.fixture
+async def table_destinations(table_service: TableService) -> TableDestinations:
+    """The owners of destinations in a new table."""
+    name = fresh_name()
+    await TableStore(table_service, name).ensure()
+    return TableDestinations(table_service, name)
 
 
 @pytest_asyncio.fixture
@@ -130,6 +140,13 @@ def switches(request: pytest.FixtureRequest) -> FakeSwitches | TableSwitches:
     """The kill switches, none of them ever used."""
     real: TableSwitches | None = None if request.param == "fake" else request.getfixturevalue("table_switches")
     return real or FakeSwitches()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def destinations(request: pytest.FixtureRequest) -> FakeDestinations | TableDestinations:
+    """Whose destinations are: none of those of the tests was given."""
+    real: TableDestinations | None = None if request.param == "fake" else request.getfixturevalue("table_destinations")
+    return real or FakeDestinations()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -101,6 +101,8 @@ class FakeApp:
     closed: int = 0
     seen: Seen = field(default_factory=Seen)
     looked: list[str] = field(default_factory=list)
+    #: Replicate's client library, for the commands that use more of it than its port has.
+    connected: Connected | None = None
 
     @property
     def store(self) -> FindingStore:
@@ -118,8 +120,10 @@ class FakeApp:
 
     @property
     def replicate(self) -> Connected:
-        """There is none: what asks Replicate is tested in tests/adapters/replicate_api."""
-        raise Unavailable(Dependency.REPLICATE, "the test has none")
+        """What the test has set. `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
+        if self.connected is None:
+            raise Unavailable(Dependency.REPLICATE, "the test has none")
+        return self.connected
 
     def edited_file(self, container: str, name: str) -> EditedFile:
         """No test here uses it: a catalogue in a blob is tested with Azurite."""

@@ -91,7 +91,7 @@ def test_an_unscreened_output_is_replayed_and_explained(counter: Counter, tmp_pa
     explained = counter.call("moderation", "explain", "mild").out
     assert "refused: no screener was available" in explained
     assert "video" in explained
-    willing = policy(tmp_path, POLICY.replace("unscreened = []", 'unscreened = ["video"]', 1))
+    willing = policy(tmp_path, POLICY.replace('unscreened = ["training"]', 'unscreened = ["video"]', 1))
     called = counter.call("moderation", "diff", "--policy", willing)
     assert [line.split() for line in called.out.splitlines()[1:]] == [
         ["ada", "mild", "output", "1.0", "refused", "allowed", "unscreened", "video"]

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from shared.core.lifecycle.state import State
 from shared.worker import grant
 from shared.worker.dead_letters import archive
 from tests.cli.counter import Called
+from tests.stack.pictures import painted
 
 pytestmark = pytest.mark.stack
 
@@ -142,3 +144,24 @@ async def test_a_dead_request_is_sent_again(stack: Stack) -> None:
         return generation.state if generation and generation.state.ended else None
 
     assert await until(ended) is State.SUCCEEDED
+
+
+async def test_a_folder_is_trained_on_and_its_weights_come_home(stack: Stack, tmp_path: Path) -> None:
+    """With the policy that comes with the app: pictures packed, a private destination made, weights written."""
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(painted(200 + number))
+    (folder / "1.txt").write_text("a portrait of KNGFSHR", encoding="utf-8")
+    await grant(stack.app.deps, "trainer", 1000, grant_id="welcome")
+    argv = ("train", str(folder), "--user", "trainer", "--id", "tr1", "--training-steps", "250", "--trigger-word")
+    made = ("KNGFSHR", "--destination", "darkroom-local/kingfishers", "--create", "--hardware", "cpu", "--yes")
+    said = await ok(stack, *argv, *made, "--into", str(tmp_path / "out"))
+    assert "made darkroom-local/kingfishers, private" in said
+    assert "darkroom-local/kingfishers:" in said.splitlines()[-1]
+    with tarfile.open(tmp_path / "out" / "tr1.tar") as weights:
+        assert [name for name in weights.getnames() if name.endswith(".safetensors")]
+    generation = (await stack.app.store.load(Key("trainer", "tr1"))).generation
+    assert generation is not None
+    assert generation.state is State.SUCCEEDED
+    assert {record.subject: record.allowed for record in generation.screenings}["input archive"]

@@ -25,6 +25,7 @@ ABSENT = {"audio": {"premium"}, "training": {"economy", "premium"}}
 #: Whose version may be deleted or changed under the same name: Replicate runs these by their version only.
 COMMUNITY = {
     "sdxl",
+    "flux-dev-trained",
     "playground-v2.5",
     "musicgen",
     "bark",

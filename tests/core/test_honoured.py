@@ -150,6 +150,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "destination": st.just("ada/lora"),
     "trigger_word": st.just("TOK"),
     "training_steps": st.integers(1, 5000),
+    "learning_rate": st.floats(0, 1),
+    "batch_size": st.integers(1, 5),
+    "lora_rank": st.integers(1, 64),
+    "autocaption": st.booleans(),
+    "gradient_checkpointing": st.booleans(),
     "allow_fallback": st.booleans(),
 }
 

@@ -19,10 +19,11 @@ TEXT = (Path(__file__).parents[2] / "shared" / "core" / "safety" / "moderation.t
 
 
 def test_the_policy_that_comes_with_the_app() -> None:
-    """Medium severity refuses, nothing passes unscreened, and only the secondary screener may be missing."""
+    """Medium severity refuses, weights alone pass unscreened, and only the secondary screener may be missing."""
     policy = parse_policy(TEXT)
     assert policy.refuse_from == dict.fromkeys(Category, 4)
-    assert policy.unscreened == frozenset()
+    assert policy.unscreened == {"training"}
+    assert policy.sample_pictures_above == 0
     assert policy.partial_outputs is Partial.DELIVER_SAFE
     assert not policy.allow_topics & {Topic.MINORS, Topic.BLOCKED, Topic.UNNAMED, Topic.WEAPONS, Topic.CRIME}
     without = [name for name in (BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD) if policy.rule(name).go_on_without]
@@ -40,7 +41,7 @@ def test_plans_may_differ() -> None:
 @pytest.mark.parametrize("names", [["video"], ["audio"], ["training"], ["training", "video", "audio"]])
 def test_what_may_pass_unscreened_is_named_one_by_one(names: list[str]) -> None:
     """Video, audio and training, each by itself: to let one pass says nothing of the others."""
-    policy = parse_policy(TEXT.replace("unscreened = []", f"unscreened = {names}"))
+    policy = parse_policy(TEXT.replace('unscreened = ["training"]', f"unscreened = {names}"))
     assert policy.unscreened == frozenset(names)
     for modality in ("video", "audio", "training"):
         assert may_be_offered(policy, modality) == (modality in names)
@@ -58,14 +59,21 @@ def test_what_may_pass_unscreened_is_named_one_by_one(names: list[str]) -> None:
         ("Hate = 4", "Hatred = 4", "refuse_from.Hatred"),
         ('"advice"', '"weather"', "allow_topics"),
         ('partial_outputs = "deliver_safe"', "partial_outputs = 7", "partial_outputs"),
-        ("unscreened = []", "unscreened = true", "unscreened"),
-        ("unscreened = []", 'unscreened = "video"', "unscreened"),
-        ("unscreened = []", 'unscreened = ["vidoe"]', "'vidoe' is not known; known are audio, training, video"),
-        ("unscreened = []", 'unscreened = ["video", "image"]', "'image' is not known"),
-        ("unscreened = []", 'unscreened = ["text"]', "'text' is not known"),
-        ("unscreened = []", 'unscreened = [""]', "unscreened"),
-        ("unscreened = []", "unscreened = [1]", "unscreened"),
-        ("unscreened = []", "unseen = []", "unseen"),
+        ("sample_pictures_above = 0", "sample_pictures_above = -1", "sample_pictures_above"),
+        ("sample_pictures_above = 0", "sample_pictures_above = true", "sample_pictures_above"),
+        ("sample_pictures_above = 0", "sample_pictures_above = 1001", "sample_pictures_above"),
+        ('unscreened = ["training"]', "unscreened = true", "unscreened"),
+        ('unscreened = ["training"]', 'unscreened = "video"', "unscreened"),
+        (
+            'unscreened = ["training"]',
+            'unscreened = ["vidoe"]',
+            "'vidoe' is not known; known are audio, training, video",
+        ),
+        ('unscreened = ["training"]', 'unscreened = ["video", "image"]', "'image' is not known"),
+        ('unscreened = ["training"]', 'unscreened = ["text"]', "'text' is not known"),
+        ('unscreened = ["training"]', 'unscreened = [""]', "unscreened"),
+        ('unscreened = ["training"]', "unscreened = [1]", "unscreened"),
+        ('unscreened = ["training"]', "unseen = []", "unseen"),
         ("failures = 5", "failures = 0", "content_safety.failures"),
         ("failures = 5", "failures = 1.5", "content_safety.failures"),
         ("pause_s = 30.0", "pause_s = -1", "content_safety.pause_s"),

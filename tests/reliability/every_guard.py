@@ -3,6 +3,7 @@
 from tests.reliability.answer_guards import ANSWER_GUARDS
 from tests.reliability.app_limit_guards import APP_LIMIT_GUARDS
 from tests.reliability.approval_guards import APPROVAL_GUARDS
+from tests.reliability.archive_guards import ARCHIVE_GUARDS
 from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.group_guards import GROUP_GUARDS
@@ -24,6 +25,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     ANSWER_GUARDS,
     APP_LIMIT_GUARDS,
     APPROVAL_GUARDS,
+    ARCHIVE_GUARDS,
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
     GROUP_GUARDS,

@@ -3,6 +3,7 @@
 import io
 import tarfile
 import wave
+import zipfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,24 @@ import pytest_asyncio
 
 from dev.stack import ROOT
 from shared.core.money.entries import Move
+from tests.stack.pictures import painted
 from tests.stack.road import Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
-#: A model of the simulator's account that a training may give a version to.
+#: A model of the simulator's account that belongs to no account of ours.
 DESTINATION = "darkroom-local/portraits"
+
+#: What the shipped policy lets pass.
+SHIPPED = 'unscreened = ["training"]'
 
 
 def policy(folder: Path) -> str:
     """A policy that allows the modalities that no screener can check."""
     text = (ROOT / "shared" / "core" / "safety" / "moderation.toml").read_text(encoding="utf-8")
-    assert "unscreened = []" in text
+    assert SHIPPED in text
     file = folder / "moderation.toml"
-    file.write_text(text.replace("unscreened = []", 'unscreened = ["video", "audio", "training"]'), encoding="utf-8")
+    file.write_text(text.replace(SHIPPED, 'unscreened = ["video", "audio", "training"]'), encoding="utf-8")
     return str(file)
 
 
@@ -107,38 +112,91 @@ async def test_speech_comes_out_of_an_object(road: Road) -> None:
     assert (output["content_type"], content[:4]) == ("audio/wav", b"RIFF")
 
 
-async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
-    """The archive is uploaded to Replicate's files, the event has the version, and the weights are a blob."""
+def faces(*more: tuple[str, bytes]) -> bytes:
+    """A zip file of three pictures, a caption and this, as the standard library writes it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"faces/{number}.png", painted(200 + number))
+        archive.writestr("faces/1.txt", "a portrait of KNGFSHR")
+        for name, content in more:
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+async def asked_to_train(road: Road, archive: bytes) -> dict[str, Any]:
+    """A request for a training of this archive, which was uploaded for its user."""
     user = await road.user(1000)
     name = f"{user}/{user}/faces.zip"
-    await road.stack.app.uploads.put_upload(name, io.BytesIO(b"PK\x03\x04 pictures"))
-    message = {
+    await road.stack.app.uploads.put_upload(name, io.BytesIO(archive))
+    destination = f"darkroom-local/{user}"
+    login = {"Authorization": f"Bearer {road.stack.values['REPLICATE_API_TOKEN']}"}
+    model = {"owner": "darkroom-local", "name": user, "visibility": "private", "hardware": "cpu"}
+    assert (await road.replicate.post("/v1/models", json=model, headers=login)).status_code == 201
+    await road.deps.destinations.give(destination, user, "test", road.deps.now())
+    return {
         "generation_id": uuid4().hex,
         "user_id": user,
         "modality": "training",
-        "destination": DESTINATION,
+        "destination": destination,
         "input_file": name,
         "trigger_word": "KNGFSHR",
         "training_steps": 250,
     }
-    outcome = await road.outcome(message)
+
+
+async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
+    """What was screened of the archive is uploaded to Replicate, the event has the version, the weights are a blob."""
+    outcome = await road.outcome(await asked_to_train(road, faces()))
     output, content = await output_of(road, outcome, captured=35 * 3)
     assert output["content_type"] == "application/x-tar"
     with tarfile.open(fileobj=io.BytesIO(content)) as weights:
         assert weights.getnames()
-    assert output["text"].startswith(f"{DESTINATION}:")
+    assert output["text"].startswith(f"darkroom-local/{outcome.key.user_id}:")
     (made,) = [
         each for each in (await road.replicate.get("/_sim/predictions")).json() if "trigger_word" in each["input"]
     ]
     assert (made["input"]["trigger_word"], made["input"]["steps"]) == ("KNGFSHR", 250)
     assert "/v1/files/" in made["input"]["input_images"]
+    looked = [(record.subject, record.allowed, record.sampled) for record in outcome.generation.screenings]
+    assert looked == [
+        ("prompt", True, ""), ("input captions", True, ""), ("input archive", True, ""), ("output 1.0", True, ""),
+    ]  # fmt: skip
+
+
+async def files_at_replicate(road: Road) -> int:
+    """How many files were uploaded to Replicate."""
+    login = {"Authorization": f"Bearer {road.stack.values['REPLICATE_API_TOKEN']}"}
+    return len((await road.replicate.get("/v1/files", headers=login)).json()["results"])
+
+
+async def test_the_shipped_policy_trains_and_a_dirty_picture_costs_nothing() -> None:
+    """Trainings are on by default. One dirty picture among clean ones refuses before anything is held or uploaded."""
+    async with open_road() as shipped:
+        clean = await shipped.outcome(await asked_to_train(shipped, faces()))
+        assert clean.event["type"] == "darkroom.generation.succeeded", clean.event
+        before = await files_at_replicate(shipped)
+        message = await asked_to_train(shipped, faces(("faces/party.png", painted(300, unsafe="Sexual"))))
+        outcome = await shipped.outcome(message)
+        assert outcome.reason == "INPUT_REFUSED"
+        text = "The picture faces/party.png in the archive was refused by the content rules (sexual content)."
+        assert outcome.event["data"]["reason"]["text"] == text
+        assert await shipped.moves(outcome.key) == [Move.ENDED_UNOPENED]
+        assert await shipped.balances(outcome.key.user_id) == (1000, 0, 0)
+        assert await files_at_replicate(shipped) == before
+        trained = [
+            each for each in (await shipped.replicate.get("/_sim/predictions")).json() if "steps" in each["input"]
+        ]
+        assert len(trained) == 1
+        await shipped.closed(outcome.key)
 
 
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"input_file": "{user}/{user}/none.zip", "destination": DESTINATION}, "is not there"),
-        ({"input_file": "{user}/{user}/huge.zip", "destination": DESTINATION}, "to 100 MiB"),
+        ({"input_file": "{user}/{user}/none.zip", "destination": "darkroom-local/{user}"}, "is not there"),
+        ({"input_file": "{user}/{user}/huge.zip", "destination": "darkroom-local/{user}"}, "to 100 MiB"),
+        ({"input_file": "{user}/{user}/none.zip", "destination": DESTINATION}, "destination is not known"),
     ],
 )
 async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[str, str], text: str) -> None:
@@ -146,9 +204,10 @@ async def test_an_archive_that_cannot_go_costs_nothing(road: Road, fields: dict[
     user = await road.user(1000)
     if "huge" in fields["input_file"]:
         await road.stack.app.uploads.put_upload(f"{user}/{user}/huge.zip", io.BytesIO(bytes(100 * 1024**2 + 1)))
+    await road.deps.destinations.give(f"darkroom-local/{user}", user, "test", road.deps.now())
     named = {name: value.format(user=user) for name, value in fields.items()}
     outcome = await road.outcome({"generation_id": uuid4().hex, "user_id": user, "modality": "training", **named})
-    assert outcome.reason == "INPUT_INVALID"
+    assert outcome.reason == ("INVALID_REQUEST" if "destination" in text else "INPUT_INVALID")
     assert text in outcome.event["data"]["reason"]["text"]
     assert await road.moves(outcome.key) == [Move.ENDED_UNOPENED]  # an entry of zero credits
     assert await road.balances(user) == (1000, 0, 0)

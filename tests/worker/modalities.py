@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from dev.fakes.archives import PICTURES_ZIP, WEIGHTS_TAR
 from dev.fakes.catalogs import IMAGE, SECONDS, TEXT, VERSION, catalog, model
 from dev.fakes.world import World
 from shared.core.catalog.catalog import Catalog
@@ -13,8 +14,8 @@ MP4 = (
     b"\x00\x00\x00\x18ftypmp42" + bytes(12) + b"\x00\x00\x00\x64moov" + bytes(92) + b"\x00\x00\x00\xc8mdat" + bytes(192)
 )
 WAV = b"RIFF\x00\x00\x00\x00WAVEfmt " + bytes(300)
-TAR = b"trained_model/lora.safetensors".ljust(257, b"\x00") + b"ustar\x00" + bytes(1300)
-ZIP = b"PK\x03\x04" + bytes(300) + b"PK\x05\x06" + bytes(18)
+TAR = WEIGHTS_TAR
+ZIP = PICTURES_ZIP
 
 #: The version that the trained model gets.
 TRAINED_VERSION = "ada/lora:" + VERSION
@@ -56,6 +57,9 @@ CATALOG = catalog(
             replicate="owner/collage",
             output="single",
         ),
+        "portrait": model(
+            {"prompt": TEXT, "image": IMAGE}, replicate="owner/portrait", status="hidden", tier="basic", credits=7
+        ),
         "trainer": model(
             {
                 "input_images": {"type": "archive", "field": "input_file", "required": True},
@@ -68,6 +72,7 @@ CATALOG = catalog(
             credits=100,
             cancel_after_s=3600,
             fallback=["trainer-too"],
+            version_entry="portrait",
         ),
         "trainer-too": model(
             {

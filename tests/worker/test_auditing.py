@@ -173,10 +173,10 @@ class Moving(FakeStore):
             yield generation
         await self._somebody_moves()
 
-    async def load(self, key: Key) -> Loaded:
+    async def load(self, key: Key, version: str = "") -> Loaded:
         """See ``Store``."""
         await self._somebody_moves()
-        return await super().load(key)
+        return await super().load(key, version)
 
 
 async def _paid(world: World, key: Key) -> None:

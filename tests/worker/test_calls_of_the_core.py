@@ -60,10 +60,10 @@ class CountingStore(FakeStore):
         self.loads = 0
         self.plan: str | None = None
 
-    async def load(self, key: Key) -> Loaded:
+    async def load(self, key: Key, version: str = "") -> Loaded:
         """Count and load, then change the account's plan."""
         self.loads += 1
-        loaded = await super().load(key)
+        loaded = await super().load(key, version)
         if self.plan is not None and loaded.account is not None:
             self.put_account(replace(loaded.account, plan=self.plan))
             self.plan = None

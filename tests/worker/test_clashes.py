@@ -135,7 +135,9 @@ async def test_two_requests_at_once_one_opens_and_the_other_is_refused() -> None
         await world.open_account()
         real = world.store.load
 
-        async def overtaken(key: Any, world: World = world, real: Any = real, waits: bool = waits) -> Loaded:
+        async def overtaken(
+            key: Any, version: str = "", world: World = world, real: Any = real, waits: bool = waits
+        ) -> Loaded:
             found: Loaded = await real(key)
             world.store.load = real  # type: ignore[method-assign]  # once
             world.screener.down = waits
@@ -213,7 +215,7 @@ async def test_what_waited_too_long_ends_no_other_request() -> None:
     assert isinstance(other, GenerationRequest)
     real, tries = world.store.load, iter((True, False))
 
-    async def down_once(key: Any) -> Loaded:
+    async def down_once(key: Any, version: str = "") -> Loaded:
         if next(tries, False):
             raise tables_down()
         return await real(key)

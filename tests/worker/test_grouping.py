@@ -48,10 +48,10 @@ class Line(FakeStore):
     def __post_init__(self) -> None:
         FakeStore.__init__(self)
 
-    async def load(self, key: Key) -> Loaded:
+    async def load(self, key: Key, version: str = "") -> Loaded:
         """Counted."""
         self.loads += 1
-        return await FakeStore.load(self, key)
+        return await FakeStore.load(self, key, version)
 
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """A single move."""

@@ -196,7 +196,7 @@ async def test_while_the_tables_are_down_the_copy_alone_brings_it_on() -> None:
     await world.open_account()
     load = world.store.load
 
-    async def down(key: Key) -> Loaded:
+    async def down(key: Key, version: str = "") -> Loaded:
         raise Unavailable(Dependency.TABLES, "down")
 
     world.store.load = down  # type: ignore[method-assign]
@@ -283,7 +283,7 @@ async def test_the_copy_of_a_waiting_one_that_is_deferred_twice_is_never_dropped
     await world.ask()
     load = world.store.load
 
-    async def down(key: Key) -> Loaded:
+    async def down(key: Key, version: str = "") -> Loaded:
         raise Unavailable(Dependency.TABLES, "down")
 
     for _ in range(2):

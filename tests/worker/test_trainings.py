@@ -14,6 +14,7 @@ from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
+from shared.core.requests.fields import INPUT_PREFIX
 from shared.ports import OutputUnfit, Unavailable
 from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, train, trained
 
@@ -24,7 +25,7 @@ async def test_an_archive_is_uploaded_and_a_version_is_delivered() -> None:
     """Its weights are stored, its version is in the event, and what was requested is paid."""
     world = await trained(await opened())
     ((address, (name, content)),) = world.replicate.uploaded.items()
-    assert (name, content) == ("pictures.zip", ZIP)
+    assert (name[-4:], content) == (".zip", ZIP)
     ((_, sent),) = world.replicate.creates
     assert sent.inputs == {"input_images": address, "trigger_word": "LGHT"}
     assert (sent.destination, sent.trains) == ("ada/lora", True)
@@ -37,10 +38,12 @@ async def test_an_archive_is_uploaded_and_a_version_is_delivered() -> None:
     assert world.blobs.outputs[output.name].content == TAR
     assert facts(world.events[0])["outputs"][0]["text"] == TRAINED_VERSION
     assert world.balances() == (900, 0, 100)
-    assert world.screener.texts == ["LGHT"]
+    assert world.screener.texts == ["LGHT", "harbour\nLGHT above the harbour\n\nnight\n"]
+    assert world.screener.images == [b"a lighthouse", b"the same at night"]
     assert [(record.subject, record.unscreened) for record in world.generation().screenings] == [
-        ("input file", "training"),
         ("prompt", ""),
+        ("input captions", ""),
+        ("input archive", ""),
         ("output 1.0", "training"),
     ]
     world.at_rest()
@@ -52,15 +55,18 @@ async def test_what_is_saved_names_the_file_and_not_where_it_was_handed() -> Non
     await train(world, training_steps=500)
     saved = world.generation().attempt
     assert saved is not None
-    assert saved.inputs == {"input_images": "ada/ada/pictures.zip", "trigger_word": "LGHT", "steps": 500}
+    inputs = dict(saved.inputs)
+    copied = inputs.pop("input_images")
+    assert inputs == {"trigger_word": "LGHT", "steps": 500}
+    assert world.blobs.inputs[str(copied).removeprefix(INPUT_PREFIX)].content == ZIP
     assert world.generation().ignored_fields == ()
 
 
-async def test_a_training_without_words_is_screened_for_none() -> None:
-    """There is nothing to look at, and the screener is not asked."""
+async def test_a_training_without_a_trigger_word_is_screened_for_none() -> None:
+    """Its captions are all that there is to read."""
     world = await opened()
     await train(world, trigger_word=None)
-    assert world.screener.texts == []
+    assert len(world.screener.texts) == 1
     assert world.generation().state is State.RUNNING
 
 
@@ -99,7 +105,7 @@ async def test_what_cannot_be_trained_is_refused_before_anything_is_held(
 
 
 async def test_trainings_are_not_offered_by_default() -> None:
-    """What a training learns from cannot be screened."""
+    """A policy that does not name them: what a training makes cannot be screened."""
     world = await opened(STRICT)
     await train(world)
     assert world.events[0].reason is Reason.NOT_SCREENED
@@ -169,15 +175,15 @@ async def test_of_two_that_hand_an_archive_over_one_starts_the_training() -> Non
 async def test_a_store_that_is_down_defers_the_create() -> None:
     """The create waits for as long as the store's hint says."""
     world = await opened()
-    read = world.blobs.read_upload
+    read = world.blobs.read_input
 
     async def down(name: str, file: BinaryIO) -> bool:
         raise Unavailable(Dependency.BLOBS, "the test says so", 40)
 
-    world.blobs.read_upload = down  # type: ignore[method-assign]
+    world.blobs.read_input = down  # type: ignore[method-assign]
     await train(world)
     assert world.generation().state is State.WAITING
-    world.blobs.read_upload = read  # type: ignore[method-assign]
+    world.blobs.read_input = read  # type: ignore[method-assign]
     await world.tick(30)
     assert world.replicate.creates == []
     await world.tick(30)
@@ -205,11 +211,11 @@ async def test_an_archive_that_the_provider_does_not_take_ends_it() -> None:
 
 
 async def test_an_archive_that_is_gone_ends_it() -> None:
-    """It is deleted between the check of its size and the create."""
+    """Our copy of it is deleted before the create."""
     world = await opened()
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
     await train(world)
-    world.blobs.uploads.clear()
+    world.blobs.inputs.clear()
     await world.settle()
     assert world.events[0].text.startswith("The input file is not there")
     assert world.balances() == (1000, 0, 0)

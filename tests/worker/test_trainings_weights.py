@@ -1,13 +1,16 @@
 """What a training delivers: its version, and its weights if they are available."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import pytest
 
+from dev.fakes.archives import safetensors, tarred, zipped
+from shared.core.reasons import Reason
 from shared.ports import Limits
 from shared.worker.delivery import INLINE_CHARACTERS
-from tests.worker.modalities import TAR, TRAINED_VERSION, ZIP, opened, train, trained
+from tests.worker.modalities import TAR, TRAINED_VERSION, opened, train, trained
 
 
 async def test_a_version_without_weights_is_stored_as_json() -> None:
@@ -43,17 +46,47 @@ async def test_weights_that_cannot_be_had_leave_the_version(trouble: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("weights", "name", "content_type"),
+    ("weights", "extension", "content_type"),
     [
-        (ZIP, "ada/ada/one/1-0.zip", "application/zip"),
-        (b"safetensors, say", "ada/ada/one/1-0.bin", "application/octet-stream"),
+        (safetensors(), "safetensors", "application/octet-stream"),
+        (zipped(("lora.safetensors", safetensors()), ("about.json", b"{}")), "zip", "application/zip"),
+        (tarred(("lora.safetensors", safetensors()), mode="w:gz"), "tar.gz", "application/gzip"),
     ],
+    ids=["safetensors", "zip", "tar.gz"],
 )
-async def test_weights_of_another_kind_are_weights(weights: bytes, name: str, content_type: str) -> None:
-    """Nobody looks into them; the name says what is known."""
+async def test_weights_are_known_by_their_header(weights: bytes, extension: str, content_type: str) -> None:
+    """Alone or in an archive, whatever the address ends with."""
     world = await trained(await opened(), weights)
     (output,) = world.events[0].outputs
-    assert (output.name, output.content_type, output.text) == (name, content_type, TRAINED_VERSION)
+    assert (output.name, output.content_type) == (f"ada/ada/one/1-0.{extension}", content_type)
+    assert (output.text, world.blobs.outputs[output.name].content) == (TRAINED_VERSION, weights)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        pickle.dumps({"lora": b"numbers"}),
+        b"safetensors, say",
+        zipped(("archive/data.pkl", pickle.dumps({"lora": b"numbers"}))),
+        tarred(("lora.safetensors", safetensors()), ("optimizer.pt", b"numbers")),
+        tarred(("lora.safetensors", pickle.dumps({"lora": b"numbers"}))),
+        tarred(("config.yaml", b"steps: 10")),
+    ],
+    ids=["pickle", "text", "torch", "pickle beside", "pickle by another name", "no weights"],
+)
+async def test_weights_that_may_run_a_program_are_not_stored(weights: bytes) -> None:
+    """The version is delivered without them. Without a version there is no result, and nothing is paid."""
+    world = await trained(await opened(), weights)
+    (output,) = world.events[0].outputs
+    assert (output.content_type, output.text) == ("application/json", TRAINED_VERSION)
+    assert [blob.content for blob in world.blobs.outputs.values() if weights[:50] in blob.content] == []
+    world.at_rest()
+    bare = await opened()
+    await train(bare)
+    bare.replicate.succeed(bare.replicate.only_id, [weights])
+    await bare.webhook(bare.replicate.only_id)
+    assert (bare.events[0].reason, bare.balances()) == (Reason.OUTPUT_INVALID, (1000, 0, 0))
+    assert bare.blobs.outputs == {}
 
 
 async def test_weights_without_a_version_are_delivered() -> None:

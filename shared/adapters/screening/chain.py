@@ -93,6 +93,11 @@ class ScreenerChain:
         asks = [self._ask(link.name, link.screener.image(image)) for link in self._images]
         return self._combine(await asyncio.gather(*asks), plan)
 
+    async def several(self, images: Sequence[bytes], plan: str = "") -> Sequence[Assessment | None]:
+        """Assess a few images at once. Raises Unavailable if one of them has to wait."""
+        found = await asyncio.gather(*(self.image(image, plan) for image in images), return_exceptions=True)
+        return [_readable(each) for each in found]
+
     def states(self) -> dict[str, str]:
         """The state of each screener's circuit breaker, by name: closed, open or half-open."""
         return {name: breaker.state(self._now()) for name, breaker in self._breakers.items()}
@@ -137,6 +142,15 @@ class ScreenerChain:
         why = "; ".join(f"{answer.opinion.screener}: {answer.why}" for answer in silent)
         hints = [answer.retry_after_s for answer in silent if answer.retry_after_s is not None]
         raise Unavailable(DEPENDENCY, why, max(hints, default=None))
+
+
+def _readable(found: Assessment | BaseException) -> Assessment | None:
+    """An assessment, or None for an image that a screener cannot read. Any other error is raised."""
+    if isinstance(found, OutputUnfit):
+        return None
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _breaker_rule(policy: Policy, name: str) -> BreakerRule:

@@ -72,6 +72,8 @@ class Model:
     ``fallback`` names the models to try after it. ``output_bytes`` is the largest output accepted (0: as all).
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
     ``kind`` separates models of a modality that cannot replace each other (music, speech): none stands for another.
+    ``version_entry``: the entry from which the versions that this trainer makes inherit. ``inherits``: the entry from
+    which this version does (training/versions.py).
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``settable``: what a request may set beyond our fields. ``marks``: the places of the entry that
     somebody must still confirm, with the reason.
@@ -104,6 +106,8 @@ class Model:
     black_is_refusal: bool = False
     price_page: str = ""
     inputs_source: str = ""
+    version_entry: str = ""
+    inherits: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     settable: Mapping[str, Settable] = field(default_factory=dict)
     run_s: int = 0
@@ -228,7 +232,20 @@ def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
 def unit_credits(model: Model, request: GenerationRequest) -> int:
     """The price of one output for this request, in credits."""
     field, _ = COUNTED.get(model.credits_per, ("", 1))
-    return raised(model, request.inputs, calculate_cost(model, counted=asked(model, request, field)))
+    base = calculate_cost(model, counted=asked(model, request, field)) * _times(model, request)
+    dearer = -(-base * (100 + _surcharge_percent(model, request)) // 100)
+    return raised(model, request.inputs, dearer)
+
+
+def _surcharge_percent(model: Model, request: GenerationRequest) -> int:
+    """What is added to the price for fields that make it dearer, and are not at their default."""
+    dearer = (item for item in model.inputs.values() if item.surcharge_percent)
+    return sum(item.surcharge_percent for item in dearer if getattr(request, item.field) not in (None, item.default))
+
+
+def _times(model: Model, request: GenerationRequest) -> int:
+    """How often the price counts: the product of all inputs that multiply it, as requested or by default."""
+    return math.prod(max(1, asked(model, request, item.field)) for item in model.inputs.values() if item.multiplies)
 
 
 def asked(model: Model, request: GenerationRequest, field: str) -> int:

@@ -34,13 +34,18 @@ _REPLICATE = re.compile(r"[\w.-]+/[\w.-]+(:[0-9a-f]{64})?", re.ASCII)
 
 
 #: The known fields of a model and of an input.
-_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target"} | set(PROVIDERS)
+_MODEL_FIELDS = {item.name for item in fields(Model)} - {"name", "provider", "target", "inherits"} | set(PROVIDERS)
 _INPUT_FIELDS = {item.name for item in fields(Input)} - {"name", "kind", "low", "high"} | {"type", "from", "to"}
 
 #: Inputs that are filled by a rule (mapping.py), not by a field.
 _MAPPED_BY_RULE = {"megapixels"}
 
 _KIND = re.compile(r"[a-z]{1,20}", re.ASCII)
+
+
+#: The highest surcharge: eleven times the price is surely a typing error.
+_MOST_PERCENT = 1000
+
 _RATIO = re.compile(r"[1-9]\d?:[1-9]\d?", re.ASCII)
 _PAGE = re.compile(r"https://[^\s\x00-\x1f\x7f]{1,500}", re.ASCII)
 
@@ -84,10 +89,17 @@ def _instead(where: str, table: Any, models: Mapping[str, Model]) -> Instead:
 
 
 def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
-    """Check fallbacks and successors: they exist, make the same modality, and form no loop.
+    """Check fallbacks, successors and versions: they exist, make the same modality, and form no loop.
 
     A fallback that is not offered is skipped, so that an operator can hide a model with one line of their own file.
     """
+    _check_fallbacks(where, model, models)
+    if model.version_entry:
+        _check_version_entry(f"{where}, version_entry", models.get(model.version_entry), model)
+    _check_successor(where, model, models)
+
+
+def _check_fallbacks(where: str, model: Model, models: Mapping[str, Model]) -> None:
     for name in model.fallback:
         if name not in models:
             raise CatalogError(f"{where}, fallback: {name} is not in the catalogue")
@@ -95,6 +107,9 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
             raise CatalogError(f"{where}, fallback: {name} must be another model that makes {model.modality}")
         if models[name].kind != model.kind:
             raise CatalogError(f"{where}, fallback: {name} must be of the same kind, {model.kind or 'none'}")
+
+
+def _check_successor(where: str, model: Model, models: Mapping[str, Model]) -> None:
     seen, successor_of = {model.name}, model
     while successor_of.status is Status.RETIRED:
         if successor_of.successor not in models or models[successor_of.successor].modality != model.modality:
@@ -109,6 +124,16 @@ def _check_links(where: str, model: Model, models: Mapping[str, Model]) -> None:
         seen.add(successor_of.name)
     if not successor_of.offered and model.status is Status.RETIRED:
         raise CatalogError(f"{where}, successor: {successor_of.name} is {successor_of.status}")
+
+
+def _check_version_entry(where: str, entry: Model | None, trainer: Model) -> None:
+    """Check what a trainer's versions inherit: a priced entry that may run. It may be hidden."""
+    if trainer.output is not Shape.VERSION:
+        raise CatalogError(f"{where}: only a model whose output is a version makes one")
+    if entry is None or entry.modality is Modality.TRAINING:
+        raise CatalogError(f"{where}: must be an entry of the catalogue that is no trainer")
+    if entry.status not in (Status.ACTIVE, Status.HIDDEN) or not entry.prices or entry.marks:
+        raise CatalogError(f"{where}: {entry.name} must have a price and no marks, and be active or hidden")
 
 
 def _model(where: str, name: str, table: Any) -> Model:
@@ -140,12 +165,13 @@ def _model(where: str, name: str, table: Any) -> Model:
         cancel_after_s=reading.whole(where, table, "cancel_after_s", 5, 86_400),
         output=reading.choice(where, table, "output", Shape, None),
         sizing=_sizing(where, table.get("sizing")),
-        inputs=inputs,
+        inputs=_inputs(where, table),
         fallback=reading.names(where, table, "fallback"),
         prompt_characters=_characters(where, table),
         output_bytes=reading.whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
+        version_entry=reading.text(where, table, "version_entry"),
         marks=marks,
         settable=read_settable(where, table, inputs),
         run_s=_run_s(where, table, "run_s"),
@@ -238,6 +264,11 @@ def _check_sizing(where: str, sizing: Sizing, inputs: Mapping[str, Input]) -> No
             raise CatalogError(f"{where}: {choice} is no ratio such as 4:3")
 
 
+def _inputs(where: str, table: Table) -> Mapping[str, Input]:
+    tables = reading.subtable(where, table, "inputs")
+    return {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
+
+
 def _input(where: str, name: str, raw: Any) -> Input:
     if not isinstance(raw, dict) or raw.get("type") not in tuple(InputKind):
         raise CatalogError(f"{where}: type must be one of {', '.join(InputKind)}")
@@ -266,8 +297,11 @@ def _input(where: str, name: str, raw: Any) -> Input:
         system_template=reading.text(where, raw, "system_template"),
         value=value,
         default=raw.get("default"),
+        multiplies=reading.flag(where, raw, "multiplies"),
+        surcharge_percent=raw.get("surcharge_percent", 0),
         implied=reading.flag(where, raw, "implied"),
     )
+    _check_price(where, given)
     if given.implied and not given.choices:
         raise CatalogError(f"{where}: implied needs choices: what the model makes")
     if given.low > given.high:
@@ -277,9 +311,16 @@ def _input(where: str, name: str, raw: Any) -> Input:
     return given
 
 
-def _inputs(where: str, table: Table) -> dict[str, Input]:
-    tables = reading.subtable(where, table, "inputs")
-    return {name: _input(f"{where}, inputs.{name}", name, raw) for name, raw in tables.items()}
+def _check_price(where: str, given: Input) -> None:
+    """Check what an input adds to the price: no fraction, nothing below, and a default that adds nothing."""
+    bounded = given.kind is InputKind.WHOLE and 1 <= given.low <= given.high < math.inf
+    if given.multiplies and not bounded:
+        raise CatalogError(f"{where}: only a whole number with bounds, from 1 on, multiplies the price")
+    percent: object = given.surcharge_percent
+    if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= _MOST_PERCENT:
+        raise CatalogError(f"{where}, surcharge_percent: must be a whole number from 0 to {_MOST_PERCENT}")
+    if percent and (given.value is not None or given.default is None):
+        raise CatalogError(f"{where}, surcharge_percent: needs a field with a default, which costs nothing more")
 
 
 def _is_plain(value: object) -> bool:

@@ -27,8 +27,8 @@ from shared.core.catalog.settable import Settable, problems
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sided, sized
 from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal, counted
-from shared.core.requests.fields import FIELDS, PICTURES, WRITTEN
-from shared.core.requests.messages import INPUT_PREFIX, GenerationRequest
+from shared.core.requests.fields import FIELDS, INPUT_PREFIX, PICTURES, WRITTEN
+from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]
 
@@ -38,9 +38,10 @@ class Input:
     """One input of a model: its kind, its range, and the request field that fills it.
 
     ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent.
-    ``implied``: the model makes nothing else (six seconds, 720p), so the field's value is checked and not sent. A
-    prompt may have templates: ``template`` with ``{prompt}``, and ``system_template`` that also has
-    ``{system_prompt}``, for a request with one and a model without an input for it.
+    ``implied``: the model makes nothing else (six seconds, 720p), so the field's value is checked and not sent. The
+    price is multiplied by a number that ``multiplies``: a step of two pictures is two steps. A value that is not the
+    default adds ``surcharge_percent`` to it. A prompt may have templates: ``template`` with ``{prompt}``, and
+    ``system_template`` that also has ``{system_prompt}``, for a request with one and a model without an input for it.
     """
 
     name: str
@@ -55,6 +56,8 @@ class Input:
     value: Value | None = None
     default: Value | None = None
     implied: bool = False
+    multiplies: bool = False
+    surcharge_percent: int = 0
 
     def spelled(self, value: Value) -> Value:
         """A value in the model's spelling: ``PNG``, ``jpeg``, ``1mp`` are the choices png, jpg, 1 MP, and 3.0 is 3."""

@@ -69,6 +69,7 @@ class Attempt:
     ``own_seed`` says that Darkroom chose the seed. Such a seed is unique, so it identifies the prediction in a list.
     ``seconds`` is the requested duration (0: none requested). ``output_bytes`` is the largest output accepted
     (0: the general bound). A training has a ``destination``: the model that gets the new version, owner/name.
+    ``inherits`` is the entry from which the trained version inherits that a training makes, or that this runs on.
     ``missing_since`` is since when Replicate has reported the prediction as unknown (None: the last read found it).
     ``promised``: Replicate has announced outputs that it has not listed yet.
     """
@@ -90,6 +91,7 @@ class Attempt:
     seconds: int = 0
     output_bytes: int = 0
     destination: str = ""
+    inherits: str = ""
     expected_s: int
     cancel_after_s: int
     submitted_at: datetime
@@ -97,6 +99,11 @@ class Attempt:
     prediction_id: str | None = None
     missing_since: datetime | None = None
     promised: bool = False
+
+    @property
+    def entry(self) -> str:
+        """The catalogue's entry of its model. A trained version has the one from which it inherits."""
+        return self.inherits if self.inherits and not self.trains else self.model
 
     @property
     def trains(self) -> bool:
@@ -159,6 +166,7 @@ def attempt_on(
         seconds=asked(model, request, "duration_s"),
         output_bytes=model.output_bytes,
         destination=(request.destination or "") if kind is Kind.TRAINING else "",
+        inherits=model.version_entry or model.inherits,
         expected_s=model.expected_s,
         cancel_after_s=model.cancel_after_s,
         submitted_at=now,

@@ -43,6 +43,7 @@ from shared.core.provider.metrics import Metrics
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.core.training.versions import TrainedVersion
 
 #: The states of what has opened, and of what ended without having opened.
 OpenedState: TypeAlias = Literal[
@@ -204,7 +205,7 @@ class Transition(Generic[G_co]):
     """What to save in one transaction: the generation and, if credits move, the account, its user and the entries.
 
     ``steps`` name what happened, in order. ``mark`` is the kind and id of the command that decided it, if one did. It
-    is saved too, so that a command which was refused decides nothing any more.
+    is saved too, so that a command which was refused decides nothing any more. ``version`` is what a training has made.
     """
 
     generation: G_co
@@ -213,6 +214,7 @@ class Transition(Generic[G_co]):
     entries: tuple[LedgerEntry, ...] = ()
     steps: tuple[Happening, ...] = ()
     mark: tuple[str, str] | None = None
+    version: TrainedVersion | None = None
 
     def moving(self, moved: Moved) -> "Transition[G_co]":
         """This transition with a move of credits."""

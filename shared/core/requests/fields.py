@@ -34,6 +34,9 @@ _OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
 #: folders they are.
 _UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
 
+#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
+INPUT_PREFIX = "input:"
+
 UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
 
 _NONE_YET = "No model that is offered takes it yet; one of your own catalogue may."
@@ -217,7 +220,7 @@ FIELDS: tuple[Field, ...] = (
         _name(20),
         "A resolution by the model's own name, such as 1 MP or 720p.",
         "1 MP",
-        ("image", "video"),
+        ("image", "video", "training"),
         "NAME",
         "A size such as `1920x1080` is a width and a height.",
         shown=True,
@@ -307,7 +310,7 @@ FIELDS: tuple[Field, ...] = (
         "darkroom-local/ada-portraits",
         ("training",),
         "OWNER/NAME",
-        "It must already exist at Replicate, in the account of Darkroom's token. Small letters, digits and `. _ -`.",
+        "It exists at Replicate, and belongs to the account that pays. Small letters, digits and `. _ -`.",
         shown=True,
     ),
     Field("trigger_word", _written(60), "The word for the trained subject.", "ADAPRT", ("training",), "WORD"),
@@ -320,6 +323,34 @@ FIELDS: tuple[Field, ...] = (
         unit="JSON",
         more="The catalogue lists for each model which can be set, with kind, bounds and worst price; any other is "
         "refused by name. Texts are screened; an address is fetched and screened like that of `image_url`.",
+    ),
+    Field(
+        "learning_rate", Number(0, 1, whole=False), "How much each training step changes.", 0.0004, ("training",), "X"
+    ),
+    Field(
+        "batch_size",
+        Number(1, 64),
+        "How many pictures a training step sees.",
+        2,
+        ("training",),
+        "N",
+        "A step of two pictures costs as much as two steps.",
+        shown=True,
+    ),
+    Field("lora_rank", Number(1, 256), "The size of the trained LoRA.", 16, ("training",), "N", shown=True),
+    Field(
+        "autocaption",
+        Flag(),
+        "Let the trainer write captions for pictures without one.",
+        example=False,
+        modalities=("training",),
+    ),
+    Field(
+        "gradient_checkpointing",
+        Flag(),
+        "Train with less memory, and slower.",
+        example=False,
+        modalities=("training",),
     ),
     Field(
         "max_credits",

@@ -14,10 +14,7 @@ from shared.core.keys import GivenIds, Key
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
 from shared.core.requests.field_types import InputValue
-from shared.core.requests.fields import PICTURES, WRITTEN
-
-#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
-INPUT_PREFIX = "input:"
+from shared.core.requests.fields import INPUT_PREFIX, PICTURES, WRITTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +62,11 @@ class GenerationRequest:
     trigger_word: str | None = None
     training_steps: int | None = None
     inputs: Mapping[str, InputValue] = field(default_factory=dict)
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    lora_rank: int | None = None
+    autocaption: bool | None = None
+    gradient_checkpointing: bool | None = None
     max_credits: int | None = None
     allow_fallback: bool = True
     strict: bool = False
@@ -89,8 +91,12 @@ class GenerationRequest:
 
     @property
     def may_have_pictures(self) -> bool:
-        """Whether a picture may have been stored for it: of our own fields, or an address in ``inputs``."""
-        return bool(self.pictures) or any(_is_address(text) for text in _texts(self.inputs, ()))
+        """Whether pictures may have been stored for it: of our fields, of an archive, of addresses in ``inputs``."""
+        return (
+            bool(self.pictures)
+            or self.input_file is not None
+            or any(_is_address(text) for text in _texts(self.inputs, ()))
+        )
 
     @property
     def pictures(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.digest import digest_of
 from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, InputValue, Number, Pairs, Text
-from shared.core.requests.fields import FIELD, UPLOAD_RULE
+from shared.core.requests.fields import FIELD, INPUT_PREFIX, UPLOAD_RULE
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 
@@ -146,12 +146,26 @@ def _unknown(body: Mapping[str, Any]) -> tuple[str, ...]:
 def _request(key: Key, body: Mapping[str, Any], unknown: tuple[str, ...]) -> GenerationRequest:
     if _value(FIELD["strict"], body.get("strict")) and unknown:
         raise _FieldError(_unknown_refused(unknown))
+    body, copied = _without_own_copy(key, body)
     given = {name: _value(field, body.get(name)) for name, field in FIELD.items() if name != "prompt"}
     _check_together(key, given)
+    if copied:
+        given["input_file"] = f"{INPUT_PREFIX}{given['input_file']}"
     trains = given["modality"] == Modality.TRAINING or given["destination"] is not None
     prompt = _prompt(body.get("prompt"), needed=not trains)
     request = GenerationRequest(key=key, prompt=prompt, unknown_fields=unknown, **given)
     return replace(request, digest=digest_of(request))
+
+
+def _without_own_copy(key: Key, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """The body with an input file that is this generation's own copy under its bare name, and whether it is one.
+
+    A deferred request refers to such a copy. It is a file of its user's folder, as every input file has to be.
+    """
+    value = body.get("input_file")
+    if not isinstance(value, str) or not value.startswith(f"{INPUT_PREFIX}{key}/"):
+        return body, False
+    return {**body, "input_file": value.removeprefix(INPUT_PREFIX)}, True
 
 
 def _value(field: Field, value: object) -> Any:

@@ -118,7 +118,8 @@ class Policy:
 
     ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
     without any screening ("video", "audio", "training"). ``loosened`` are the inputs of models that a request may set
-    although they loosen a model's own safety.
+    although they loosen a model's own safety. Of a
+    training's pictures only so many are screened, drawn at random, as ``sample_pictures_above`` says; 0: all are.
     """
 
     version: str
@@ -129,6 +130,7 @@ class Policy:
     unscreened: frozenset[str] = frozenset()
     screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
     loosened: frozenset[str] = frozenset()
+    sample_pictures_above: int = 0
 
     def thresholds(self, plan: str) -> Mapping[Category, int]:
         """From which severity each category is refused for a plan. A plan that the policy does not name has no own."""
@@ -166,11 +168,13 @@ class Verdict:
     allowed: bool
     category: Category | Topic | None = None
 
-    def refusal(self, reason: Reason) -> Refusal:
-        """The refusal for the user: the category in plain words, without thresholds or terms."""
+    def refusal(self, reason: Reason, subject: str = "") -> Refusal:
+        """The refusal for the user: the category in plain words, without thresholds or terms. ``subject``: of what."""
         plain = PLAIN_WORDS[self.category] if self.category else ""
         because = f" ({plain})" if plain else ""
-        return Refusal(reason, f"The {_SUBJECTS.get(reason, 'result')} was refused by the content rules{because}.")
+        return Refusal(
+            reason, f"The {subject or _SUBJECTS.get(reason, 'result')} was refused by the content rules{because}."
+        )
 
 
 _SUBJECTS = {Reason.PROMPT_REFUSED: "prompt", Reason.INPUT_REFUSED: "input image"}
@@ -268,17 +272,16 @@ def merged(screenings: Iterable[Assessment]) -> Assessment:
 #: Modalities that a screener can assess. The assessment of any other says that it is unscreened.
 SCREENED_MODALITIES = frozenset({Modality.IMAGE, Modality.TEXT})
 
-#: Modalities that no screener here can assess: video, audio, and a training's archive and result. A policy may name
-#: them in ``unscreened``, and no others, because content that can be screened is never delivered unscreened.
+#: Modalities whose outputs no screener here can assess: video, audio, and trained weights. A policy may name them in
+#: ``unscreened``, and no others, because content that can be screened is never delivered unscreened.
 UNSCREENED_MODALITIES = frozenset({Modality.VIDEO, Modality.AUDIO, Modality.TRAINING})
 
-#: Kinds of inputs that are screened, or that contain nothing to screen.
-SCREENED_INPUTS = frozenset(kind for kind in InputKind if not kind.is_file)
+#: Kinds of inputs that are screened, or that contain nothing to screen. An archive is opened, its files are screened.
+SCREENED_INPUTS = frozenset(kind for kind in InputKind if kind is not InputKind.AUDIO)
 
 #: Kinds of inputs that no screener here can assess, and the modality that the policy has to name for each.
 UNSCREENED_INPUTS: Mapping[InputKind, Modality] = {
     InputKind.AUDIO: Modality.AUDIO,
-    InputKind.ARCHIVE: Modality.TRAINING,
 }
 
 

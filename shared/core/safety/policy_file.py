@@ -11,12 +11,23 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Partial, Policy, ScreenerRule, Topic
+from shared.core.training.contents import MOST_PICTURES
 
 #: The range of a threshold. 8 refuses nothing of a category, because the highest severity is 7.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 1, 8
 
 _TOPICS = {topic.value for topic in Topic}
-_TABLES = {"version", "refuse_from", "plans", "allow_topics", "partial_outputs", "unscreened", "loosened", "screeners"}
+_TABLES = {
+    "version",
+    "refuse_from",
+    "plans",
+    "allow_topics",
+    "partial_outputs",
+    "unscreened",
+    "loosened",
+    "screeners",
+    "sample_pictures_above",
+}
 
 #: Bounds of a screener's rule. An invocation has two minutes for everything.
 _BOUNDS: Mapping[str, tuple[float, float]] = {"timeout_s": (0.1, 60), "failures": (1, 1000), "pause_s": (0.1, 3600)}
@@ -48,6 +59,7 @@ def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
         allow_topics=frozenset(map(Topic, reading.among("allow_topics", raw.get("allow_topics", []), _TOPICS))),
         partial_outputs=reading.partial(raw.get("partial_outputs", Partial.DELIVER_SAFE.value)),
         unscreened=reading.among("unscreened", raw.get("unscreened", []), UNSCREENED_MODALITIES),
+        sample_pictures_above=reading.count("sample_pictures_above", raw.get("sample_pictures_above", 0)),
         screeners=reading.screeners(reading.table("screeners", raw.get("screeners", {}))),
         loosened=reading.names("loosened", raw.get("loosened", [])),
     )
@@ -89,6 +101,11 @@ class _Reading:
         for name in sorted(names - set(known)):
             raise self.wrong(where, f"{name!r} is not known; known are {', '.join(sorted(known))}")
         return names
+
+    def count(self, where: str, raw: Any) -> int:
+        if not isinstance(raw, int) or isinstance(raw, bool) or not 0 <= raw <= MOST_PICTURES:
+            raise self.wrong(where, f"must be a whole number from 0 to {MOST_PICTURES}")
+        return raw
 
     def thresholds(self, where: str, raw: Any) -> dict[Category, int]:
         table = self.table(where, raw)

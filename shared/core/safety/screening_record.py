@@ -16,10 +16,11 @@ from shared.core.safety.moderation import Assessment, Category, Policy, Topic, V
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreeningRecord:
-    """One verdict on ``subject``: "prompt", "input image", or "output 1.0" (attempt and index).
+    """One verdict on ``subject``: "prompt", "input image", "input archive", or "output 1.0" (attempt and index).
 
     ``policy`` is the version of the policy. ``category`` is what the content was refused for; empty if it was allowed
     or refused for none. ``provenance`` is the result of validating an output's manifest; empty if it had none.
+    ``sampled`` says how many of an archive's pictures were screened ("40 of 300"); empty if all were.
     """
 
     subject: str
@@ -35,6 +36,7 @@ class ScreeningRecord:
     unscreened: str = ""
     digest: str = field(default="")
     provenance: str = ""
+    sampled: str = ""
 
     @property
     def assessment(self) -> Assessment:
@@ -71,6 +73,7 @@ class ScreeningRecord:
             "unscreened": self.unscreened,
             "digest": self.digest,
             "provenance": self.provenance,
+            "sampled": self.sampled,
         }
         return {name: value for name, value in raw.items() if value not in ("", [], {})}
 
@@ -118,6 +121,7 @@ def read_record(raw: object) -> ScreeningRecord | None:
             unscreened=str(raw.get("unscreened", "")),
             digest=str(raw.get("digest", "")),
             provenance=str(raw.get("provenance", "")),
+            sampled=str(raw.get("sampled", "")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

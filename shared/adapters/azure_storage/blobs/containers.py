@@ -55,6 +55,10 @@ class BlobInputFiles(_InContainer):
         """Implements ``InputFiles``."""
         await self._container.put(name, content, content_type, {})
 
+    async def put_input_file(self, name: str, file: BinaryIO, content_type: str) -> None:
+        """Implements ``InputFiles``."""
+        await self._container.put_file(name, file, content_type)
+
     async def input_address(self, name: str, life_s: int, inline_bytes: int) -> str | None:
         """Implements ``InputFiles``. The identity signs the address if there is one, else the account's key."""
         properties = await self._container.properties(name)

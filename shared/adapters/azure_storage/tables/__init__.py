@@ -7,6 +7,7 @@ commands.py     TableCommands: which account commands were given, and what becam
 moved.py        TableMovedAccounts: which accounts moved on which day
 nights.py       TableNights: how far the night's audit has come
 switches.py     TableSwitches: the kill switches, one row
+destinations.py TableDestinations: whose a training's destination is, a row for each
 waiting.py      TableWaitingList: the requests that wait for a turn
 rows.py         turns our types into rows, and rows into our types
 columns.py      reads one row's columns by name and type
@@ -18,6 +19,7 @@ errors.py       turns the service's errors into those of shared/ports
 
 from shared.adapters.azure_storage.tables.app_windows import TableAppWindows
 from shared.adapters.azure_storage.tables.commands import TableCommands
+from shared.adapters.azure_storage.tables.destinations import TableDestinations
 from shared.adapters.azure_storage.tables.errors import TablesRefused
 from shared.adapters.azure_storage.tables.index import TableIndex
 from shared.adapters.azure_storage.tables.moved import TableMovedAccounts
@@ -31,6 +33,7 @@ from shared.ports import UnreadableRow
 __all__ = [
     "TableAppWindows",
     "TableCommands",
+    "TableDestinations",
     "TableIndex",
     "TableMovedAccounts",
     "TableNights",

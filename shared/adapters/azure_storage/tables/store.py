@@ -6,6 +6,7 @@ One table, PartitionKey = account id, so that all that an account pays for can b
     user:{id}                     a user's limits and windows, unless the account has the user's id
     generation:{user;id}          the generation
     entry:{number}                the ledger, in its order
+    version:{owner;name:version}  a version that the account has trained, inserted with the training's end
     move:{kind}:{id}              forbids a second move: {id} is {user;id}, or what operators and the app name
 
 ``{user;id}`` is ``row_key`` of core/keys.py.
@@ -25,7 +26,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from shared.adapters.azure_storage.errors import Answered
-from shared.adapters.azure_storage.tables import bounds, rows
+from shared.adapters.azure_storage.tables import bounds, rows, versions
 from shared.adapters.azure_storage.tables import rows_money as money
 from shared.adapters.azure_storage.tables.columns import Columns
 from shared.adapters.azure_storage.tables.entities import Write
@@ -36,6 +37,7 @@ from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.money.account import Account, User
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.usage import Used
+from shared.core.training.versions import TrainedVersion
 from shared.ports import Conflict, Loaded, UnreadableRow
 
 #: What is saved of one generation: the rows that were read, and the transition.
@@ -44,6 +46,7 @@ Commit: TypeAlias = tuple[Loaded, Transition[AnyGeneration]]
 #: Each kind of row is a range of RowKeys, because ";" is the character after ":".
 _GENERATIONS = "PartitionKey eq @account and RowKey ge 'generation:' and RowKey lt 'generation;'"
 _ALL_GENERATIONS = "RowKey ge 'generation:' and RowKey lt 'generation;'"
+_VERSIONS = "PartitionKey eq @account and RowKey ge 'version:' and RowKey lt 'version;'"
 _LEDGER = "PartitionKey eq @account and RowKey ge @first and RowKey lt 'entry;'"
 
 
@@ -55,7 +58,11 @@ def _writes(loaded: Loaded, transition: Transition[AnyGeneration]) -> list[Write
     if transition.mark is not None:
         kind, command_id = transition.mark
         writes.append((money.mark_row(transition.generation.key.account_id, kind, command_id), ""))
-    return writes + _of_ledger(transition.entries)
+    return writes + _of_version(transition) + _of_ledger(transition.entries)
+
+
+def _of_version(transition: Transition[AnyGeneration]) -> list[Write]:
+    return [(versions.version_row(transition.version), "")] if transition.version is not None else []
 
 
 def _group_writes(group: Sequence[Commit]) -> list[Write]:
@@ -70,7 +77,8 @@ def _group_writes(group: Sequence[Commit]) -> list[Write]:
             users[made.user.user_id] = (money.user_row(made.user), loaded.user_etag)
     account = (money.account_row(last), first.account_etag)
     entries = _of_ledger([entry for _, made in group for entry in made.entries])
-    return [*generations, account, *users.values(), *entries]
+    trained = [write for _, each in group for write in _of_version(each)]
+    return [*generations, account, *users.values(), *trained, *entries]
 
 
 def _of_account(account: Account, etag: str, user: User | None, user_etag: str) -> list[Write]:
@@ -94,13 +102,16 @@ class TableStore:
         with sdk_translated(self.name, self._service.role):
             await self._service.sdk.create_table_if_not_exists(self.name)
 
-    async def load(self, key: Key) -> Loaded:
-        """Implements ``Store``, with two concurrent point reads, or three for a user of an account of another id."""
+    async def load(self, key: Key, version: str = "") -> Loaded:
+        """Implements ``Store``, with two concurrent point reads, and one each for another user's row and a version."""
         reads = [self._row(key.account_id, rows.generation_key(key)), self._row(key.account_id, money.ACCOUNT)]
         if key.user_id != key.account_id:
             reads.append(self._row(key.account_id, money.user_key(key.user_id)))
-        (generation, generation_etag), (account, account_etag), *users = await asyncio.gather(*reads)
-        user, user_etag = users[0] if users else (None, "")
+        if version:
+            reads.append(self._row(key.account_id, versions.version_key(version)))
+        (generation, generation_etag), (account, account_etag), *more = await asyncio.gather(*reads)
+        trained, _ = more.pop() if version else (None, "")
+        user, user_etag = more[0] if more else (None, "")
         return Loaded(
             account=money.account_of(account) if account else None,
             account_etag=account_etag,
@@ -108,6 +119,7 @@ class TableStore:
             user_etag=user_etag,
             generation=rows.generation_of(generation) if generation else None,
             generation_etag=generation_etag,
+            version=versions.version_of(trained) if trained else None,
         )
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
@@ -194,6 +206,11 @@ class TableStore:
             except UnreadableRow as unreadable:
                 found = unreadable
             yield found
+
+    async def versions(self, account_id: str) -> AsyncIterator[TrainedVersion]:
+        """Implements ``Store``."""
+        async for row in self._query(_VERSIONS, account=account_id):
+            yield versions.version_of(row)
 
     async def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
         """Implements ``Store``."""

@@ -1,0 +1,1 @@
+"""Trainings: what their archives may have, and how one is packed."""

@@ -1,0 +1,149 @@
+"""The guards of archives: what is read of them, what is screened, what the model gets. The form is that of guards.py.
+
+The table in docs/reliability.md is made of these (``python3 -m tests.reliability.archive_guards`` prints it).
+"""
+
+from tests.reliability.guards import Guard, table
+
+_ARCHIVES = "shared/adapters/media/archives/"
+_CONTENTS, _WORKER = "shared/core/training/contents.py", "shared/worker/archives.py"
+_READ, _LOOKED = "adapters/test_archives.py::", "worker/test_archives.py::"
+_NAMED = "core/test_training_contents.py::"
+
+
+def _guard(name: str, file: str, old: str, new: str, killer: str) -> Guard:
+    return Guard(name, file, ((old, new),), f"tests/{killer}")
+
+
+ARCHIVE_GUARDS: tuple[Guard, ...] = (
+    _guard(
+        "a name in an archive stays in its folder",
+        _CONTENTS,
+        'if name.startswith("/") or any(part in ("", ".", "..") for part in parts):',
+        'if name.startswith("/"):',
+        _NAMED + "test_a_name_that_leads_out_of_its_folder_is_wrong",
+    ),
+    _guard(
+        "two names in an archive differ for every file system",
+        _CONTENTS,
+        'unicodedata.normalize("NFC", entry.name).casefold()',
+        "entry.name",
+        _NAMED + "test_names_that_a_file_system_would_mix_up_are_duplicates",
+    ),
+    _guard(
+        "an archive unpacks to no more than its bound",
+        _CONTENTS,
+        "    if total_bytes > bounds.total_bytes:\n",
+        "    if not names and total_bytes:\n",
+        _NAMED + "test_sizes_have_bounds_by_kind_and_together",
+    ),
+    _guard(
+        "a gzip is unpacked no further than its bound",
+        _ARCHIVES + "tars.py",
+        "        if left < 0:\n",
+        "        if left < -(10**12):\n",
+        _READ + "test_a_tar_of_many_zeros_is_not_unpacked_whole",
+    ),
+    _guard(
+        "a directory and the header of a file say the same",
+        _ARCHIVES + "zips.py",
+        "    if not (honest and named and",
+        "    if not (named and",
+        _READ + "test_what_a_zip_may_not_have_is_refused_by_name",
+    ),
+    _guard(
+        "no two files of an archive share bytes",
+        _ARCHIVES + "zips.py",
+        "if record.at < before or member.at",
+        "if member.at",
+        _READ + "test_an_overlap_of_two_entries_is_refused",
+    ),
+    _guard(
+        "a file in an archive is as long as it says",
+        _ARCHIVES + "zips.py",
+        "    if left or not stream.eof or",
+        "    if not stream.eof or",
+        _READ + "test_a_lying_size_is_found_when_the_file_is_read",
+    ),
+    _guard(
+        "a link in a tar is no file",
+        _ARCHIVES + "tars.py",
+        "    elif kind not in _FILES:\n",
+        "    elif not kind:\n",
+        _READ + "test_what_a_tar_may_not_have_is_refused_by_name",
+    ),
+    _guard(
+        "the header of weights accounts for every byte",
+        _ARCHIVES + "weights.py",
+        "        if begin != end:\n",
+        "        if begin < 0:\n",
+        _READ + "test_a_header_that_does_not_account_for_every_byte_is_none",
+    ),
+    _guard(
+        "a text beside weights is a text",
+        _ARCHIVES + "opening.py",
+        "            weights.check_text(entry.name, chunks)\n",
+        "            pass\n",
+        _READ + "test_what_is_no_weights_is_refused_by_name",
+    ),
+    _guard(
+        "every picture of an archive is screened",
+        _WORKER,
+        "(batch and number == len(pictures) - 1)",
+        "False",
+        _LOOKED + "test_a_dirty_picture_refuses_the_training_before_anything_is_held",
+    ),
+    _guard(
+        "the verdict on each picture of an archive counts",
+        _WORKER,
+        "        found.append(assessment)\n        if not evaluate(look.deps.policy, assessment, look.plan).allowed:\n"
+        "            return _refused_picture",
+        "        found.append(assessment)\n        if not assessment:\n            return _refused_picture",
+        _LOOKED + "test_a_dirty_picture_refuses_the_training_before_anything_is_held",
+    ),
+    _guard(
+        "a file name in an archive is screened as a text",
+        _WORKER,
+        "f\"{stem}\\n{captions.get(stem, '')}\"",
+        "captions.get(stem, '')",
+        _LOOKED + "test_a_dirty_file_name_is_refused",
+    ),
+    _guard(
+        "a model gets the archive that was screened",
+        "shared/worker/screening.py",
+        "_upload_to_provider(deps, attempt, blob, deps.input_files.read_input)\n        else",
+        '_upload_to_provider(deps, attempt, "ada/ada/pictures.zip", deps.uploads.read_upload)\n        else',
+        _LOOKED + "test_an_archive_that_is_swapped_after_the_look_changes_nothing",
+    ),
+    _guard(
+        "a training goes only into a destination of the account that pays for its archive",
+        "shared/worker/screening.py",
+        "if message.destination is not None and not await _owns(",
+        "if message.destination is None and not await _owns(",
+        "worker/test_destinations.py::test_a_destination_of_another_account_is_unknown",
+    ),
+    _guard(
+        "an archive that may have ended workers is not looked at",
+        _WORKER,
+        "    if deps.wary:\n",
+        "    if not deps:\n",
+        _LOOKED + "test_what_has_ended_workers_is_not_looked_at",
+    ),
+    _guard(
+        "a look into an archive ends before its function call is ended",
+        _WORKER,
+        "> _LOOK_S:",
+        "> 10**9:",
+        _LOOKED + "test_a_look_that_takes_too_long_is_done_again",
+    ),
+    _guard(
+        "weights in an archive are stored only if their header says that they are some",
+        "shared/worker/delivery.py",
+        '            kind = await task.deps.archives.weights(file, cast("BinaryIO", spare))\n',
+        '            kind = ("application/octet-stream", str(spare.closed))\n',
+        "worker/test_trainings_weights.py::test_weights_that_may_run_a_program_are_not_stored",
+    ),
+)
+
+if __name__ == "__main__":
+    print(table(ARCHIVE_GUARDS))  # noqa: T201  # it is what the command is for
