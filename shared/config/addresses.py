@@ -22,6 +22,11 @@ def url(raw: str) -> str:
     return raw.rstrip("/")
 
 
+def url_or_off(raw: str) -> str:
+    """An address, or empty for `off`. Raises ValueError."""
+    return "" if raw == "off" else url(raw)
+
+
 def host(raw: str) -> str:
     """An address without a path. The webhook's path is removed, because Replicate's pages show the address with it."""
     found = url(raw)

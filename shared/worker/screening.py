@@ -108,9 +108,10 @@ async def _screen_texts(deps: Dependencies, message: GenerationRequest, plan: st
         assessment = await deps.screener.text(texts, plan)
     verdict, kept = judge(deps, "prompt", assessment, texts.encode(), plan)
     if not verdict.allowed:
-        deps.telemetry.step("prompt_refused", message.key, category=verdict.category or "unreadable")
+        category = verdict.category or "unreadable"
+        deps.telemetry.step("prompt_refused", message.key, category=category, characters=len(texts))
         return ScreenedRequest(message, verdict.refusal(Reason.PROMPT_REFUSED), (kept,))
-    deps.telemetry.step("prompt_allowed", message.key)
+    deps.telemetry.step("prompt_allowed", message.key, characters=len(texts))
     return ScreenedRequest(message, None, (kept,))
 
 

@@ -49,6 +49,8 @@ async def test_a_request_becomes_a_stored_picture_paid_once(world: World) -> Non
         "captured",
         "published",
     ]
+    lengths = [facts["characters"] for name, _, facts in world.telemetry.steps if name == "prompt_allowed"]
+    assert lengths == [len(world.generation().request.prompt)]
 
 
 async def test_what_was_asked_and_what_was_sent_are_both_recorded(world: World) -> None:
@@ -88,6 +90,8 @@ async def test_an_unsafe_prompt_is_refused_and_no_credit_moves(world: World) -> 
     (event,) = world.events
     assert (event.outcome, event.reason) == ("rejected", Reason.PROMPT_REFUSED)
     assert "violence" in event.text
+    steps = [facts for name, _, facts in world.telemetry.steps if name == "prompt_refused"]
+    assert steps == [{"category": "Violence", "characters": len("a gory battle")}]
     assert world.balances() == (10, 0, 0)
     assert not world.replicate.creates
     world.at_rest()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -15,7 +16,7 @@ from shared.adapters.replicate.sdk.connector import ReplicateConnector
 from shared.adapters.replicate.sdk.http import Timeouts
 from shared.adapters.replicate.sdk.types import Account, FullPrediction
 from shared.core.provider.prediction import Status
-from tests.adapters.replicate_api.world import LLAMA, OWNER, World, api_at
+from tests.adapters.replicate_api.world import LLAMA, OWNER, TRAINER, World, api_at
 from tests.adapters.simulators import never_answer, raw_server, scripted
 
 pytestmark = pytest.mark.long  # it waits for time-outs
@@ -74,6 +75,17 @@ async def test_a_time_out_is_a_bound_against_a_server_that_never_answers(timeout
             "inference with settings": lambda: connector.inference(LLAMA, "x", {"top_p": 1}, timeout=timeout_s),
             "wait": lambda: connector.wait_for_prediction("p" * 26, timeout=timeout_s),
             "wait and leave": lambda: connector.wait_for_prediction("p" * 26, timeout_s, cancel_on_timeout=False),
+            "create": lambda: connector.create_prediction(LLAMA, timeout=timeout_s),
+            "create of one's own": lambda: connector.create_prediction(f"{OWNER}/own", timeout=timeout_s),
+            "get": lambda: connector.get_prediction("p" * 26, timeout=timeout_s),
+            "cancel": lambda: connector.cancel_prediction("p" * 26, timeout=timeout_s),
+            "version": lambda: connector.create_model_version(
+                f"{OWNER}/own", "v1", "https://weights.example/a", {"trainer": LLAMA}, timeout=timeout_s
+            ),
+            "deploy": lambda: connector.deploy_model("own", LLAMA, timeout=timeout_s),
+            "deploy an adapter": lambda: connector.deploy_model(
+                "own", LLAMA, __file__, {"trainer": TRAINER}, timeout=timeout_s
+            ),
             "stream": lambda: _last(connector.stream(LLAMA, "x", timeout=timeout_s)),
             "stream of a prediction": lambda: _last(api.predictions.stream(running(), timeout_s=timeout_s)),
             "download": lambda: connector.download_image(f"{url}/out-0.png", timeout=timeout_s),
@@ -90,6 +102,39 @@ async def test_a_time_out_is_a_bound_against_a_server_that_never_answers(timeout
         health = await connector.health_check(timeout=timeout_s)
         assert (health.healthy, health.problem) == (False, f"account.get: no answer within {timeout_s:g} s")
         assert time.monotonic() - began <= 1.5 * timeout_s
+        await api.close()
+
+
+async def test_a_time_out_says_what_may_run_on() -> None:
+    """The prediction's id, or that one may run on and for how long; if nothing was sent, that nothing was created."""
+    trainer = f"{LLAMA}:{'a' * 64}"
+    waits: list[tuple[Callable[[ReplicateConnector], Awaitable[object]], str, str]] = [
+        (lambda c: c.create_prediction(LLAMA, timeout=0.2), "", "may run on for 30 min after its start"),
+        (lambda c: c.create_prediction(LLAMA, cancel_after=60, timeout=0.2), "", "may run on for 60 s after its cre"),
+        (lambda c: c.create_prediction(f"{OWNER}/own", timeout=0.2), "", "nothing was created"),
+        (lambda c: c.inference(LLAMA, "x", timeout=0.2), "", "may run on for 5 s after its creation"),
+        (lambda c: c.inference(f"{OWNER}/own", "x", timeout=0.2), "", "nothing was created"),
+        (lambda c: c.get_prediction("p" * 26, timeout=0.2), "p" * 26, "no answer within"),
+        (lambda c: c.cancel_prediction("p" * 26, timeout=0.2), "p" * 26, "may run on.*Cancel it again"),
+        (lambda c: c.wait_for_prediction("p" * 26, timeout=0.2), "p" * 26, "may run on for 30 min"),
+        (lambda c: c.create_model_version("a/b", "v", config={"trainer": trainer}, timeout=0.2), "", "trainings.list"),
+        (lambda c: c.create_model_version("a/b", "v", config={"trainer": LLAMA}, timeout=0.2), "", "no training was"),
+        (lambda c: c.deploy_model("own", LLAMA, timeout=0.2), "", f"{OWNER}/own may have been made or changed"),
+    ]
+    async with raw_server(never_answer) as url:
+        api = api_at(url, timeouts=SILENT)
+        connector = connected_by(api)
+        raised = await asyncio.gather(*(wait(connector) for wait, _, _ in waits), return_exceptions=True)
+        for error, (_, prediction_id, text) in zip(raised, waits, strict=True):
+            assert isinstance(error, errors.TimedOutError)
+            assert error.prediction_id == prediction_id
+            assert prediction_id in str(error)
+            assert re.search(text, str(error))
+        await api.close()
+        api = api_at(url, timeouts=Timeouts(connect_s=1, create_read_s=1, total_s=0.05))
+        with pytest.raises(errors.TimedOutError) as shorter:  # a bound of the connections: it has the id too
+            await connected_by(api).get_prediction("p" * 26)
+        assert shorter.value.prediction_id == "p" * 26
         await api.close()
 
 

@@ -7,11 +7,12 @@ import logging
 import pytest
 from aiohttp import web
 
-from shared.adapters.replicate.sdk import errors
+from shared.adapters.replicate.sdk import calling, errors
 from shared.adapters.replicate.sdk.api import NewPrediction, ReplicateApi
 from shared.adapters.replicate.sdk.http import Timeouts
 from shared.adapters.replicate.sdk.operations import OPERATIONS
 from shared.adapters.replicate.sdk.retrying import PAUSES_S, TRIED_AGAIN, TRYING_S, Kind, pause_s
+from shared.adapters.replicate.sdk.statuses import Meaning
 from shared.adapters.replicate.sdk.token import FixedToken
 from tests.adapters.replicate_api.world import SCHNELL, TOKEN, api_at
 from tests.adapters.simulators import (
@@ -94,7 +95,55 @@ async def test_a_refusal_names_fields_and_rules() -> None:
     assert isinstance(trouble, errors.ValidationError)
     assert trouble.fields == {"output_format": "enum", "prompt": "required"}
     named = "output_format (enum), prompt (required: prompt is required)"
-    assert str(trouble) == f"models.predictions.create: not accepted: {named} (cf-ray 84ab-FRA)"
+    todo = "Nothing was done: correct that, and send it again."
+    assert str(trouble) == f"models.predictions.create: not accepted: {named} (cf-ray 84ab-FRA). {todo}"
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 410, 413, 422, 429, 500, 503])
+@pytest.mark.parametrize("write", [False, True])
+async def test_every_refusal_has_replicates_sentence_and_what_to_do(
+    status: int, write: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence is redacted; after it the text says what to do, as a sentence of its own."""
+    monkeypatch.setattr("shared.adapters.replicate.sdk.retrying.PAUSES_S", (0.01, 0.02))
+    detail = f"The daemon said: a secret wish, {TOKEN}, see https://x.example/a?b=c."
+    trouble, _ = await trouble_with(says(status, {"detail": detail}), write=write)
+    wished = "a secret wish" if not write else "[..]"  # a text of the request is not quoted
+    assert f"The daemon said: {wished}, [..], see https://x.example/[..]" in trouble.why
+    todo = str(trouble).removeprefix(f"{trouble.operation}: {trouble.why}".rstrip(".")).removeprefix(".").strip()
+    assert todo.endswith(".")
+    assert len(todo.split()) > 5
+    assert TOKEN not in str(trouble)
+
+
+async def test_a_throttle_names_its_seconds() -> None:
+    """In the attribute and in the text, with Replicate's reason."""
+    detail = "Request was throttled. Your rate limit is reduced to 6 requests per minute. It resets in ~30s."
+    trouble, _ = await trouble_with(says(429, {"detail": detail}), write=True)
+    assert trouble.retry_after_s == 30
+    assert "reduced to 6 requests per minute" in str(trouble)
+    assert str(trouble).endswith("Nothing was done: send it again after 30 s.")
+
+
+def test_every_meaning_has_its_error() -> None:
+    """But that of a refused input, whose error is made of its fields."""
+    assert set(calling._ERRORS) == set(Meaning) - {Meaning.REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("cancel_after_s", "says_s"), [(None, "30 min after its start"), (90, "90 s after its creation")]
+)
+async def test_a_lost_create_says_for_how_long_it_may_run(cancel_after_s: int | None, says_s: str) -> None:
+    """And where to look for it, whatever way it was lost."""
+    new = NewPrediction(inputs={}, cancel_after_s=cancel_after_s)
+    async with scripted(says(502)) as server, raw_server(never_answer) as silent:
+        for url in (server.url, silent):
+            api = api_at(url, timeouts=SHORT)
+            with pytest.raises(errors.OutcomeUnknownError, match=rf"may run on for {says_s}.*predictions\.list before"):
+                await api.predictions.create_by_model(SCHNELL, new)
+            with pytest.raises(errors.OutcomeUnknownError, match=r"until it has ended or is canceled.*trainings\.list"):
+                await api.trainings.create(SCHNELL, "a" * 64, destination="acme/style", inputs={})
+            await api.close()
 
 
 @pytest.mark.parametrize(
@@ -206,7 +255,7 @@ def test_each_error_is_a_builtin_one_too(ours: type[errors.ReplicateError], buil
     raised = ours("models.get", "why")
     assert isinstance(raised, builtin)
     assert isinstance(raised, RuntimeError)
-    assert str(raised) == "models.get: why"
+    assert str(raised).startswith("models.get: why")
 
 
 def test_a_text_ends_with_what_to_do() -> None:

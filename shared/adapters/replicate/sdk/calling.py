@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, M
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypeVar
 
 import httpx
 
@@ -51,8 +51,31 @@ from shared.ports import Unavailable
 
 T = TypeVar("T")
 
-_UNAUTHORIZED = "unauthorized: is the API token the current one?"
-_RENEW = "Make a new one at replicate.com/account/api-tokens."
+_OTHER = "answered {status} by something that is not Replicate"
+_PROXY = "Check the address of the API, and let proxies and firewalls open api.replicate.com."
+
+#: Of each meaning the exception, what it means in words, and what to do, if the exception itself does not say that.
+_ERRORS: Mapping[Meaning, tuple[type[ReplicateError], str, str]] = {
+    Meaning.TOKEN_REFUSED: (
+        AuthenticationError,
+        "unauthorized",
+        "Is the API token the current one? Make a new one at replicate.com/account/api-tokens.",
+    ),
+    Meaning.FORBIDDEN: (AuthenticationError, "this account may not do that", "Use a token of an account that may."),
+    Meaning.BLOCKED: (AuthenticationError, _OTHER, _PROXY),
+    Meaning.NO_CREDIT: (CreditError, "the account has no credit left", ""),
+    Meaning.NOT_FOUND: (
+        NotFoundError,
+        "not found",
+        "Check the name or the id. What is private to another account is not found either.",
+    ),
+    Meaning.MISROUTED: (TransientError, _OTHER, _PROXY),
+    Meaning.THROTTLED: (RateLimitError, "throttled", "Nothing was done: send it again after {hint_s:g} s."),
+    Meaning.FAILED: (TransientError, "answered {status}", ""),
+    Meaning.PERHAPS_DONE: (OutcomeUnknownError, "answered {status}", ""),
+    Meaning.DONE: (ReplicateError, "answered {status}", _PROXY),
+    Meaning.REDIRECTED: (ReplicateError, "answered {status}", _PROXY),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,32 +267,23 @@ def error_of(response: httpx.Response, operation: Operation, now: datetime, sent
 
     ``sent`` are the texts of the request. The exception quotes none of them.
     """
-    name, status, trace = operation.id, response.status_code, ray(response)
-    answered, hint_s = f"answered {status}", answers.retry_after_s(response, now)
-    match _meaning_of(response, operation):
-        case Meaning.TOKEN_REFUSED:
-            return AuthenticationError(name, _UNAUTHORIZED, status=status, ray=trace, advice=_RENEW)
-        case Meaning.FORBIDDEN | Meaning.BLOCKED:
-            said = _said(response, sent, "this account may not do that")
-            return AuthenticationError(name, said, status=status, ray=trace)
-        case Meaning.NO_CREDIT:
-            return CreditError(name, "the account has no credit left", status=status, ray=trace)
-        case Meaning.NOT_FOUND:
-            return NotFoundError(name, _said(response, sent, "not found"), status=status, ray=trace)
-        case Meaning.MISROUTED:
-            return TransientError(name, f"{answered} by something that is not Replicate", status=status, ray=trace)
-        case Meaning.THROTTLED:
-            hint_s = answers.throttle_s(response, now)
-            return RateLimitError(name, "throttled", status=status, retry_after_s=hint_s, ray=trace)
-        case Meaning.REFUSED:
-            return _not_accepted(response, name, sent)
-        case (Meaning.FAILED | Meaning.PERHAPS_DONE) as meaning:
-            trouble = TransientError if meaning is Meaning.FAILED else OutcomeUnknownError
-            return trouble(name, answered, status=status, retry_after_s=hint_s, ray=trace)
-        case Meaning.DONE | Meaning.REDIRECTED:
-            return ReplicateError(name, answered, status=status, ray=trace)
-        case never:
-            assert_never(never)
+    meaning, status = _meaning_of(response, operation), response.status_code
+    if meaning is Meaning.REFUSED:
+        return _not_accepted(response, operation.id, sent)
+    hint_s = None
+    if meaning is Meaning.THROTTLED:
+        hint_s = answers.throttle_s(response, now)
+    elif meaning in (Meaning.FAILED, Meaning.PERHAPS_DONE):
+        hint_s = answers.retry_after_s(response, now)
+    kind, words, advice = _ERRORS[meaning]
+    return kind(
+        operation.id,
+        _said(response, sent, words.format(status=status)),
+        status=status,
+        retry_after_s=hint_s,
+        ray=ray(response),
+        advice=advice.format(hint_s=hint_s),
+    )
 
 
 def _meaning_of(response: httpx.Response, operation: Operation) -> Meaning:
@@ -286,7 +300,14 @@ def _not_accepted(response: httpx.Response, name: str, sent: Iterable[str]) -> V
     named = ", ".join(f"{field} ({_rule(rule, quoted.get(field, ''))})" for field, rule in rules.items())
     unsaid = f"answered {response.status_code}"
     said = f"not accepted: {named}" if named else _said(response, texts, "not accepted", unsaid)
-    return ValidationError(name, said, rules, status=response.status_code, ray=ray(response))
+    return ValidationError(
+        name,
+        said,
+        rules,
+        status=response.status_code,
+        ray=ray(response),
+        advice="Nothing was done: correct that, and send it again.",
+    )
 
 
 def _rule(rule: str, sentence: str) -> str:

@@ -47,7 +47,8 @@ class ReplicateError(RuntimeError):
     ) -> None:
         text = f"{operation}: {why}{f' (cf-ray {ray})' if ray else ''}"
         todo = advice or self.advice
-        super().__init__(f"{text.rstrip('.')}. {todo}" if todo else text)
+        end = "" if text.endswith("?") else "."
+        super().__init__(f"{text.rstrip('.')}{end} {todo}" if todo else text)
         self.operation = operation
         self.why = why
         self.status = status
@@ -118,11 +119,24 @@ class NotConnectedError(ReplicateError):
 class TransientError(ReplicateError, ConnectionError):
     """An error that passes. The operation may be repeated without harm."""
 
+    advice = "It passes: send it again later, which does no harm."
+
 
 class OutcomeUnknownError(ReplicateError):
     """The answer to a write was lost. Look whether it was done before you repeat it: the second one costs too."""
 
     advice = "It may have been done: look before you send it again, because the second one costs too."
+
+    def with_advice(self, advice: str) -> "OutcomeUnknownError":
+        """The same error, with what to do about this one."""
+        return OutcomeUnknownError(
+            self.operation,
+            self.why,
+            status=self.status,
+            retry_after_s=self.retry_after_s,
+            ray=self.ray,
+            advice=advice,
+        )
 
 
 class TimedOutError(ReplicateError, TimeoutError):

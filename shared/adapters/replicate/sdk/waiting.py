@@ -10,8 +10,9 @@ Rules of this file:
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError
@@ -26,6 +27,23 @@ CANCEL_AFTER_S, WAIT_S = (5, 86_400), (1, 60)
 
 #: The time for the one read that is always made, in seconds, however little time is left.
 ONE_READ_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How long a verb may take in all, and when that is over by ``time.monotonic``."""
+
+    s: float
+    deadline: float
+
+    @classmethod
+    def of(cls, bound_s: float) -> "Bound":
+        """A bound that begins now."""
+        return cls(bound_s, time.monotonic() + bound_s)
+
+    def left_s(self) -> float:
+        """The seconds that are left; 0 after it."""
+        return left_s(self.deadline)
 
 
 class Wait:
@@ -108,6 +126,46 @@ class Wait:
     def _timed_out(self) -> TimedOutError:
         still = f"prediction {self._prediction_id} still runs after {self._bound_s:g} s"
         return TimedOutError(self._operation, still, prediction_id=self._prediction_id)
+
+
+@asynccontextmanager
+async def bounded(
+    operation: str,
+    bound: "float | Bound",
+    meanwhile: Callable[[], str] = str,
+    *,
+    prediction_id: str = "",
+    advice: str = "",
+) -> AsyncIterator[None]:
+    """Bounds what is done within it: by so many seconds, or by what is left of a verb's bound.
+
+    Raises:
+        TimedOutError: it was not done in time, with the prediction's id. ``meanwhile`` says what may have been done.
+    """
+    named = f"prediction {prediction_id}: " if prediction_id else ""
+    bound = bound if isinstance(bound, Bound) else Bound.of(bound)
+    try:
+        async with asyncio.timeout(bound.left_s()):
+            yield
+    except TimedOutError as trouble:  # a shorter bound within
+        if trouble.prediction_id or not prediction_id:
+            raise
+        raise TimedOutError(
+            trouble.operation, named + trouble.why, prediction_id=prediction_id, advice=advice
+        ) from None
+    except ReplicateError:  # one of its classes is a TimeoutError too
+        raise
+    except TimeoutError:
+        done = meanwhile()
+        why = f"{named}no answer within {bound.s:g} s{f'; {done}' if done else ''}"
+        raise TimedOutError(operation, why, prediction_id=prediction_id, advice=advice) from None
+
+
+def runs_on(cancel_after_s: int | None) -> str:
+    """For how long a prediction runs at most that nobody cancels."""
+    if cancel_after_s is None:
+        return "for 30 min after its start, Replicate's limit"
+    return f"for {cancel_after_s} s after its creation, its Cancel-After"
 
 
 def left_s(deadline: float) -> float:

@@ -8,9 +8,11 @@ from typing import Any
 from shared.adapters.replicate.sdk import streaming
 from shared.adapters.replicate.sdk.api.naming import owner_and_name, seconds
 from shared.adapters.replicate.sdk.calling import Caller
-from shared.adapters.replicate.sdk.errors import ValidationError
+from shared.adapters.replicate.sdk.errors import OutcomeUnknownError, ValidationError
 from shared.adapters.replicate.sdk.types import FullPrediction
-from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S, runs_on
+
+_LOOK = "Look for it in predictions.list before you create it again, because the second one costs too."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +100,18 @@ class Predictions:
     async def _create(
         self, name: str, new: NewPrediction, *places: str, body: Mapping[str, Any] | None = None
     ) -> FullPrediction:
-        return await self._caller.one(
-            FullPrediction.read,
-            name,
-            *places,
-            json={**new.body(), **(body or {})},
-            headers=new.headers(name),
-            extra_s=new.wait_s or 0,
-        )
+        try:
+            return await self._caller.one(
+                FullPrediction.read,
+                name,
+                *places,
+                json={**new.body(), **(body or {})},
+                headers=new.headers(name),
+                extra_s=new.wait_s or 0,
+            )
+        except OutcomeUnknownError as lost:
+            perhaps = f"A prediction may have been created, and may run on {runs_on(new.cancel_after_s)}. "
+            raise lost.with_advice(perhaps + _LOOK) from lost.__cause__
 
 
 def _given(after: datetime | None, before: datetime | None) -> list[tuple[str, datetime]]:

@@ -5,7 +5,14 @@ from typing import Any
 
 from shared.adapters.replicate.sdk.api.naming import owner_and_name
 from shared.adapters.replicate.sdk.calling import Caller
+from shared.adapters.replicate.sdk.errors import OutcomeUnknownError
 from shared.adapters.replicate.sdk.types import Training
+
+#: What to do about a training that may have been started. Trainings have no Cancel-After.
+MAY_TRAIN = (
+    "A training may have been started, and runs until it has ended or is canceled: look for it in trainings.list "
+    "before you start it again, because the second one costs too."
+)
 
 
 class Trainings:
@@ -41,9 +48,11 @@ class Trainings:
             body["webhook"] = webhook
         if events:
             body["webhook_events_filter"] = list(events)
-        return await self._caller.one(
-            Training.read, name, *owner_and_name(name, trainer, "trainer"), version, json=body
-        )
+        model = owner_and_name(name, trainer, "trainer")
+        try:
+            return await self._caller.one(Training.read, name, *model, version, json=body)
+        except OutcomeUnknownError as lost:
+            raise lost.with_advice(MAY_TRAIN) from lost.__cause__
 
     def list(self) -> AsyncGenerator[Training, None]:
         """The account's trainings, the newest first."""

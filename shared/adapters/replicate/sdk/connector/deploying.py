@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from shared.adapters.replicate.sdk.api import ReplicateApi
-from shared.adapters.replicate.sdk.api.naming import owner_and_name
+from shared.adapters.replicate.sdk.api.naming import owner_and_name, seconds
 from shared.adapters.replicate.sdk.connector.artifacts import Artifacts
 from shared.adapters.replicate.sdk.connector.models import HARDWARE
-from shared.adapters.replicate.sdk.connector.versions import latest_version, ways_to_a_version
+from shared.adapters.replicate.sdk.connector.versions import OF_TRAINERS, latest_version, ways_to_a_version
 from shared.adapters.replicate.sdk.errors import NoFileError, NotFoundError, NotOfferedError, ValidationError
+from shared.adapters.replicate.sdk.waiting import Bound, bounded
 
 _DEPLOY = "deployments.create"
 
 _OF_A_MODEL = ("visibility", "description", "trainer", "input", "weights_input", "version")
 _OF_A_DEPLOYMENT = ("min_instances", "max_instances")
 _KNOWN = ("owner", "hardware", *_OF_A_MODEL, *_OF_A_DEPLOYMENT)
+
+_PERHAPS = "the deployment {deployed} may have been made or changed: api.deployments.get shows it"
 
 _WITH_ADAPTER = (
     'With deployment_config={"trainer": "owner/name", "input": {...}} the adapter is uploaded, and that trainer makes '
@@ -58,22 +61,25 @@ class Deploying(Artifacts):
             deployment_config: ``owner``, ``hardware``; of a deployment ``min_instances`` and ``max_instances``; of a
                 model that is made ``visibility`` and ``description``, and ``trainer``, ``input``, ``weights_input`` and
                 ``version`` as ``create_model_version`` takes them.
-            timeout: how long the training may take, in seconds.
+            timeout: how long it may take in all, in seconds.
 
         Raises:
             NotOfferedError: an adapter without a ``trainer``. The text says what to do, step by step.
             NotFoundError: Replicate has no such base model.
             ValidationError: a setting is not known, or not accepted.
+            TimedOutError: it took longer. The text says what may have been made.
         """
         api, config = self.connected("deploy_model"), dict(deployment_config or {})
+        bound = Bound.of(seconds(_DEPLOY, timeout, field="timeout"))
         owner = config.get("owner") or self.username("deploy_model")
         deployed = "/".join(owner_and_name(_DEPLOY, f"{owner}/{model_name}", "model_name"))
         if unknown := sorted(set(config) - set(_KNOWN)):
             why = f"deployment_config has no {', '.join(unknown)}; it has {', '.join(_KNOWN)}"
             raise ValidationError(_DEPLOY, why, dict.fromkeys(unknown, "unknown"))
-        if adapter_path is None:
+        if adapter_path is not None:
+            return await self._publish(api, deployed, base_model, adapter_path, config, bound)
+        async with bounded(_DEPLOY, bound, lambda: _PERHAPS.format(deployed=deployed)):
             return await self._deploy(api, deployed, base_model, config)
-        return await self._publish(api, deployed, base_model, adapter_path, config, timeout)
 
     async def _deploy(self, api: ReplicateApi, deployed: str, base_model: str, config: Mapping[str, Any]) -> str:
         model, _, version = base_model.partition(":")
@@ -109,7 +115,7 @@ class Deploying(Artifacts):
         base_model: str,
         adapter_path: str | PathLike[str],
         config: Mapping[str, Any],
-        timeout: float,
+        bound: Bound,
     ) -> str:
         if sized := sorted(set(config) & set(_OF_A_DEPLOYMENT)):
             why = f"{', '.join(sized)} are of a deployment: deploy the version when it is made"
@@ -121,14 +127,13 @@ class Deploying(Artifacts):
         if not isinstance(trainer, str) or not trainer:
             steps = _WITH_ADAPTER + ways_to_a_version(model_id, trains=False)
             raise NotOfferedError(_DEPLOY, "an adapter cannot become a version over HTTP; nothing was created.", steps)
-        weights_input = await self.weights_input(api, trainer, config.get("weights_input"))
-        await self._ensure_model(api, model_id, config)
-        url = await self.upload_artifact(adapter_path, {"name": _plain(model_id), "base_model": base_model})
+        async with bounded(_DEPLOY, bound, lambda: f"no training was started; {model_id} may have been created"):
+            weights_input = await self.weights_input(api, trainer, config.get("weights_input"))
+            await self._ensure_model(api, model_id, config)
+            url = await self.upload_artifact(adapter_path, {"name": _plain(model_id), "base_model": base_model})
         made_of = {"base_model": base_model, "trainer": trainer, "input": config.get("input") or {}}
         version = str(config.get("version", "v1"))
-        await self.create_model_version(
-            model_id, version, url, {**made_of, "weights_input": weights_input}, timeout=timeout
-        )
+        await self.make_version(model_id, version, url, {**made_of, "weights_input": weights_input}, bound)
         return model_id
 
     async def _ensure_model(self, api: ReplicateApi, model_id: str, config: Mapping[str, Any]) -> None:
@@ -149,7 +154,7 @@ def _check_deployment(deployed: str, username: str, config: Mapping[str, Any]) -
         why = "a deployment is seen and run by its account only"
         advice = "Leave visibility out. To publish a model, make a version of a public one."
         raise ValidationError(_DEPLOY, why, {"visibility": "enum"}, advice=advice)
-    if trains := sorted(set(config) & {"trainer", "input", "weights_input"}):
+    if trains := sorted(set(config) & OF_TRAINERS):
         why = f"{', '.join(trains)} need an adapter_path"
         raise ValidationError(_DEPLOY, why, dict.fromkeys(trains, "unknown"))
 

@@ -9,7 +9,6 @@ Rules of this file:
 4. A stream whose reader stops is canceled: it costs as long as it runs.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -24,6 +23,7 @@ from shared.adapters.replicate.sdk.connector.predictions import (
     Predictions,
     canceled_in_time,
     kept,
+    perhaps_created,
     too_long,
     wait,
 )
@@ -33,7 +33,7 @@ from shared.adapters.replicate.sdk.connector.versions import without_names
 from shared.adapters.replicate.sdk.errors import FailedError, TimedOutError, ValidationError
 from shared.adapters.replicate.sdk.streaming import StreamedText, StreamEnd
 from shared.adapters.replicate.sdk.types import FullPrediction
-from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S, left_s, pauses_s
+from shared.adapters.replicate.sdk.waiting import CANCEL_AFTER_S, WAIT_S, bounded, left_s, pauses_s, runs_on
 from shared.core.provider.prediction import Status
 from shared.core.provider.redaction import redacted
 
@@ -112,8 +112,7 @@ class Inferring(Predictions):
         if not prediction.status.finished:
             # Replicate answers as soon as there is an output, a moment before the end.
             pauses = pauses_s(_SOON_S if prediction.output else LOOKS_S[0], LOOKS_S[1], 1.5)
-            runs_on = f"for {call.life_s} s after its creation, its Cancel-After"
-            prediction = await wait(api, prediction.id, call.bound_s, call.deadline, pauses, runs_on=runs_on)
+            prediction = await wait(api, prediction.id, call.bound_s, call.deadline, pauses, cancel_after_s=call.life_s)
         return inference_result(_succeeded(kept(prediction), call), ms_since(call.began))
 
     def stream(  # each is a matter of its own
@@ -147,7 +146,7 @@ class Inferring(Predictions):
         except TimedOutError:
             ended = True
             canceled = await canceled_in_time(api, prediction.id, call.bound_s)
-            on = f"it could not be canceled, and may run on for {call.life_s} s after its creation, its Cancel-After"
+            on = f"it could not be canceled, and may run on {runs_on(call.life_s)}"
             raise too_long(prediction.id, call.bound_s, "canceled" if canceled else on) from None
         finally:
             if not ended:
@@ -156,20 +155,13 @@ class Inferring(Predictions):
     async def _begin(self, api: ReplicateApi, call: _Call, held_s: int | None) -> FullPrediction:
         """Create the prediction of a call. TimedOutError if Replicate does not answer within its bound."""
         sent = False
-        try:
-            async with asyncio.timeout(call.bound_s):
-                target = await self.target_of(api, _CREATE, call.model_id, call.version_id)
-                schema = await self.schema_of(api, target) if call.settings else {}
-                inputs = without_names(_inputs(call, schema))
-                new = NewPrediction(inputs=inputs, wait_s=held_s, cancel_after_s=call.life_s)
-                sent = True
-                return (await self.create_on(api, target, call.model_id, new))[0]
-        except TimedOutError:
-            raise
-        except TimeoutError:
-            perhaps = f"one may have been created, and may run on for {call.life_s} s: Replicate ends it then"
-            unknown = f"no answer within {call.bound_s:g} s; {perhaps if sent else 'nothing was created'}"
-            raise TimedOutError(_CREATE, unknown) from None
+        async with bounded(_CREATE, call.bound_s, lambda: perhaps_created(call.life_s, sent=sent)):
+            target = await self.target_of(api, _CREATE, call.model_id, call.version_id)
+            schema = await self.schema_of(api, target) if call.settings else {}
+            inputs = without_names(_inputs(call, schema))
+            new = NewPrediction(inputs=inputs, wait_s=held_s, cancel_after_s=call.life_s)
+            sent = True
+            return (await self.create_on(api, target, call.model_id, new))[0]
 
 
 def _call(  # the arguments of the verbs

@@ -8,13 +8,13 @@ Rules of this file:
 
 import asyncio
 import re
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.replicate.sdk.api.naming import owner_and_name, seconds
+from shared.adapters.replicate.sdk.api.trainings import MAY_TRAIN
 from shared.adapters.replicate.sdk.connector.models import Models
 from shared.adapters.replicate.sdk.connector.results import VersionInfo, version_info
 from shared.adapters.replicate.sdk.errors import (
@@ -26,15 +26,20 @@ from shared.adapters.replicate.sdk.errors import (
 )
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.types import Training, Version
-from shared.adapters.replicate.sdk.waiting import ONE_READ_S, pauses_s
+from shared.adapters.replicate.sdk.waiting import ONE_READ_S, Bound, bounded, pauses_s
 from shared.core.provider.prediction import Status
 from shared.core.provider.redaction import redacted
+
+_TRAIN = "trainings.create"
 
 #: How many of the account's latest trainings are searched for those that made a model's versions.
 _TRAININGS = 300
 
 #: The first and the longest pause between two reads of a training, in seconds.
 _LOOKS_S = (2.0, 30.0)
+
+#: What a config says of the trainer; the rest is about the version.
+OF_TRAINERS = frozenset(("trainer", "input", "weights_input"))
 
 _WEIGHTS = re.compile(r"weights|lora|adapter", re.IGNORECASE)
 _SECRET = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
@@ -106,29 +111,37 @@ class Versions(Models):
             weights_url: an https address that goes to the trainer's input ``config["weights_input"]``, by default its
                 only file that is called like weights.
             config: ``trainer`` (owner/name, or with :version), its ``input``, and ``weights_input``. The rest is kept.
-            timeout: how long the training may take. It runs on if it takes longer.
+            timeout: how long it may take in all. A training runs on if it takes longer.
 
         Raises:
             NotOfferedError: there is no ``trainer``. The text says how else to make the version, step by step.
-            TimedOutError: the training runs on; ``prediction_id`` is its id.
+            TimedOutError: the training runs on; ``prediction_id`` is its id, if Replicate has answered its create.
             FailedError: the training ended without a version.
         """
-        api, bound_s = self.connected("create_model_version"), seconds("trainings.create", timeout, field="timeout")
-        owner_and_name("trainings.create", model_id)
-        given = dict(config or {})
-        trainer = given.get("trainer")
+        self.connected("create_model_version")
+        bound = Bound.of(seconds(_TRAIN, timeout, field="timeout"))
+        return await self.make_version(model_id, version, weights_url, dict(config or {}), bound)
+
+    async def make_version(  # each is a matter of its own
+        self, model_id: str, version: str, weights_url: str | None, config: Mapping[str, Any], bound: Bound
+    ) -> str:
+        """As ``create_model_version``, within what is left of a bound."""
+        api, trainer, sent = self.connected("create_model_version"), config.get("trainer"), False
+        owner_and_name(_TRAIN, model_id)
         if not isinstance(trainer, str) or not trainer:
             raise NotOfferedError(
                 "models.versions.create", "versions cannot be created over HTTP.", ways_to_a_version(model_id)
             )
-        inputs = _inputs_of(given)
-        if weights_url is not None:
-            inputs[await self.weights_input(api, trainer, given.get("weights_input"))] = weights_url
-        deadline = time.monotonic() + bound_s
-        training = await self.train(trainer, destination=model_id, inputs=inputs)
-        kept = {name: value for name, value in given.items() if name not in ("trainer", "input", "weights_input")}
+        inputs = _inputs_of(config)
+        async with bounded(_TRAIN, bound, lambda: MAY_TRAIN if sent else "no training was started"):
+            if weights_url is not None:
+                inputs[await self.weights_input(api, trainer, config.get("weights_input"))] = weights_url
+            trainer = await _pinned(api, trainer)
+            sent = True
+            training = await self.train(trainer, destination=model_id, inputs=inputs)
+        kept = {name: value for name, value in config.items() if name not in OF_TRAINERS}
         self._learned.configs[training.id] = {"version": version, **kept}
-        return await _trained(api, training, bound_s, deadline)
+        return await _trained(api, training, bound)
 
     async def train(
         self,
@@ -144,8 +157,7 @@ class Versions(Models):
         Trainings have no ``Cancel-After``: cancel one that you no longer want with ``api.trainings.cancel``.
         """
         api = self.connected("train")
-        model, _, version = trainer.partition(":")
-        version = version or await latest_version(api, model)
+        model, _, version = (await _pinned(api, trainer)).partition(":")
         training = await api.trainings.create(
             model, version, destination=destination, inputs=without_names(inputs), webhook=webhook, events=events
         )
@@ -167,7 +179,7 @@ class Versions(Models):
             return fitting[0]
         listed = ", ".join(files) or "none"
         raise ValidationError(
-            "trainings.create",
+            _TRAIN,
             f"{trainer} has no single input for weights; its inputs that are files: {listed}",
             {"weights_input": "enum"},
             advice="Name one in weights_input, or take a trainer that begins with weights.",
@@ -200,6 +212,11 @@ async def latest_version(api: ReplicateApi, model_id: str) -> str:
     return version.id
 
 
+async def _pinned(api: ReplicateApi, trainer: str) -> str:
+    """A trainer with its version: the named one, or its latest."""
+    return trainer if ":" in trainer else f"{trainer}:{await latest_version(api, trainer)}"
+
+
 def without_names(value: Any, depth: int = 8) -> Any:
     """Inputs in which the addresses of uploads are as Replicate gave them, without the name behind ``#``."""
     if isinstance(value, str):
@@ -216,7 +233,7 @@ def _inputs_of(config: Mapping[str, Any]) -> dict[str, Any]:
     given = config.get("input") or {}
     if not isinstance(given, Mapping):
         why = 'config["input"] must be a dict of the trainer\'s inputs'
-        raise ValidationError("trainings.create", why, {"input": "type"})
+        raise ValidationError(_TRAIN, why, {"input": "type"})
     return dict(given)
 
 
@@ -228,21 +245,20 @@ def _files_of(version: Version | None) -> list[str]:
     return [name for name, each in named.items() if isinstance(each, dict) and each.get("format") == "uri"]
 
 
-async def _trained(api: ReplicateApi, training: Training, bound_s: float, deadline: float) -> str:
+async def _trained(api: ReplicateApi, training: Training, bound: Bound) -> str:
     """The id of the version that a training made, at its end."""
     pauses, operation = pauses_s(*_LOOKS_S, 1.5), "trainings.get"
     while not training.status.finished:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        if not bound.left_s():
             raise TimedOutError(
                 operation,
-                f"training {training.id} took over {bound_s:g} s: it runs on",
+                f"training {training.id} took over {bound.s:g} s: it runs on",
                 prediction_id=training.id,
                 advice="Follow it with api.trainings.get, or end it with api.trainings.cancel.",
             )
-        await asyncio.sleep(min(next(pauses), left_s))
+        await asyncio.sleep(min(next(pauses), bound.left_s()))
         with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):
-            async with asyncio.timeout(max(deadline - time.monotonic(), ONE_READ_S)):
+            async with asyncio.timeout(max(bound.left_s(), ONE_READ_S)):
                 training = await api.trainings.get(training.id)
     version = training.trained_version.partition(":")[2]
     if training.status is not Status.SUCCEEDED or not version:
