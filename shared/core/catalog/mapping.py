@@ -249,10 +249,11 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
 
 def _disarmed(model: Taker, request: GenerationRequest) -> GenerationRequest:
     """The request without marks of a chat, for a model that writes or whose template is in the catalogue (rule 6)."""
-    chats = any(each.template or each.system_template for each in model.inputs.values())
-    if not chats and model.modality is not Modality.TEXT:
+    written = (text for each in model.inputs.values() for text in (each.template, each.system_template) if text)
+    templates = tuple(written)
+    if not templates and model.modality is not Modality.TEXT:
         return request
-    texts: dict[str, Any] = {name: plain(text) for name in WRITTEN if (text := getattr(request, name))}
+    texts: dict[str, Any] = {name: plain(text, templates) for name in WRITTEN if (text := getattr(request, name))}
     return replace(request, **texts)
 
 
