@@ -13,7 +13,7 @@ from pathlib import Path
 
 from shared.core.commands import fields as commands
 from shared.core.commands.json_schema import command_schema
-from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 from shared.core.requests.fields import FIELD, FIELDS, MODALITIES
 from shared.core.requests.json_schema import request_schema
 
@@ -108,6 +108,8 @@ def _type(field: Field) -> str:
             return "true or false"
         case Addresses(most, characters):
             return f"a list of at most {most} texts of at most {characters:,} characters"
+        case Inputs(most=most, total_bytes=total):
+            return f"object of at most {most} names and values, {total // 1024} KiB"
         case Pairs(most, characters):
             return f"object of at most {most} texts, names and values of at most {characters} characters"
 

@@ -68,7 +68,7 @@ def test_another_file_replaces_the_apps_own(tmp_path: Path) -> None:
     assert data_files.policy(mine).refuse_from[Category.HATE] == 6
     stricter = data_files.policy(replace(mine, refuse_violence_from=1))
     assert stricter.thresholds("free")[Category.VIOLENCE] == 1
-    assert stricter.version == "2026-11-01+Violence1"
+    assert stricter.version == "2026-11-29+Violence1"
 
 
 @pytest.mark.parametrize(

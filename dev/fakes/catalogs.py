@@ -58,6 +58,16 @@ def catalog(models: Mapping[str, Any]) -> Catalog:
     return build_catalog({"version": "test", "models": dict(models)})
 
 
+#: A model with a text that a request may set under ``inputs``.
+NOTE = {"type": "text", "most_characters": 200, "price_percent": 100}
+NOTED = catalog({"noted": model(settable={"note": NOTE})})
+
+
+def writing(name: str, text: str) -> dict[str, Any]:
+    """The fields of a request in which the written field of this name has a text, as ``NOTED`` takes them."""
+    return {"model": "noted", name: {"note": text} if name == "inputs" else text}
+
+
 def plans_of(catalog: Catalog, **defaults: str | Mapping[str, str]) -> Plans:
     """The app's own plans for its own catalogue; for another, a plan of each tier, named as the tier.
 

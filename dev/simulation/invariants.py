@@ -25,7 +25,6 @@ from shared.core.lifecycle.steps import MOST_ENTRIES
 from shared.core.money.account import Account
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.reasons import Reason
-from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import evaluate
 
@@ -227,7 +226,7 @@ def _written(request: GenerationRequest) -> str:
 
 def _texts(request: GenerationRequest) -> list[str]:
     """Each text that a user wrote, as the table of fields says."""
-    return [text for name in WRITTEN if (text := getattr(request, name))]
+    return list(request.written_texts)
 
 
 def after_step(watch: Observer, *account_ids: str) -> None:

@@ -249,6 +249,20 @@ AppMetrics
 '''
   }
   {
+    name: 'model-loses-money'
+    severity: 1
+    every: 'PT1H'
+    window: 'P1D'
+    description: 'A model cost more within a day than its credits were sold for. CREDIT_USD says what a credit is sold for; without it there is no alert.'
+    query: '''
+AppTraces
+| where tostring(Properties.step) == "published" and isnotempty(tostring(Properties.sold_usd_micros))
+| summarize arg_max(TimeGenerated, *) by account = tostring(Properties.account_id), generation = tostring(Properties.generation_id)
+| summarize generations = count(), cost_usd = sum(todouble(Properties.cost_usd_micros)) / 1000000, sold_usd = sum(todouble(Properties.sold_usd_micros)) / 1000000 by model = tostring(Properties.model)
+| where cost_usd > sold_usd
+'''
+  }
+  {
     name: 'app-limit-closed'
     severity: 2
     every: 'PT5M'

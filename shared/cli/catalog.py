@@ -1,7 +1,7 @@
-"""The catalogue: list, check, add, price.
+"""The catalogue: list, costs, check, add, price.
 
 Rules of this file:
-1. The command of this file only reads. ``check``, ``add`` and ``price`` have files of their own.
+1. The command of this file only reads. The others have files of their own.
 2. `list` shows what the app offers: the built-in catalogue, as CATALOG_FILE changes it.
 """
 
@@ -11,6 +11,7 @@ import typer
 
 from shared.cli.catalog_add import add
 from shared.cli.catalog_check import check
+from shared.cli.catalog_costs import costs
 from shared.cli.catalog_price import price
 from shared.cli.context import CommandContext, Operations, command_context_of
 from shared.core.catalog.catalog import CreditsPer, Model, Status
@@ -19,8 +20,9 @@ from shared.core.money.usage import usd
 from shared.core.requests.fields import MODALITIES
 
 catalog = typer.Typer(
-    help="The models that are offered: list, check, add, price.", no_args_is_help=True, rich_markup_mode=None
+    help="The models that are offered: list, costs, check, add, price.", no_args_is_help=True, rich_markup_mode=None
 )
+catalog.command("costs")(costs)
 catalog.command("add")(add)
 catalog.command("price")(price)
 catalog.command("check")(check)

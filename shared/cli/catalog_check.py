@@ -4,6 +4,7 @@ Rules of this file:
 1. Without --write it only reads, here and at Replicate. The patch is shown as it would be written.
 2. The patch narrows bounds and choices to what is still taken. What cannot be narrowed gets a mark, and a model that is
    gone is hidden: neither is offered until somebody has looked at it.
+3. Where a credit has a price, the models below their margin are shown with the arithmetic. They are no difference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shared.cli.catalog_add import File
+from shared.cli.catalog_costs import show_below
 from shared.cli.catalog_place import Place, opened
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.catalog.catalog import Catalog, Model, Status
@@ -50,6 +52,7 @@ async def _checked(context: CommandContext, operations: Operations, file: str | 
         context.screen.say(f"All {len(offered.models) - len(retired)} models are as the catalogue describes them.")
     if retired:
         context.screen.say(f"Skipped because they are retired: {_retired(offered, retired)}")
+    show_below(context.screen, offered, operations.deps.plans)
     if not found or not writes:
         return 1 if found else 0
     await _write(context, operations, patch, file)

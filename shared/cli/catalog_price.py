@@ -82,7 +82,7 @@ def _entry(file: Opened, model: Model, given: Priced, said: Said) -> Mapping[str
     """What the operator's file says of the model, with the price."""
     mine = dict(changed_entry(file.text, model.name))
     made = priced(Draft(model.name, _table(model), {}, {}), given).table
-    fields = ("credits", "credits_per", "prices", "price_date", "price_page")
+    fields = ("credits", "credits_per", "run_s", "prices", "price_date", "price_page")
     mine |= {name: made[name] for name in fields if name in made}
     mine |= {name: value for name, value in (("tier", said.tier), ("quality", said.quality)) if value is not None}
     return mine

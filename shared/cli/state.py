@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from shared.cli.catalog_costs import show_below
 from shared.cli.context import Operations, command_context_of
 from shared.config import data_files
 from shared.config.settings import BLOB, NAMES, Name, Settings, SettingsError
@@ -108,7 +109,8 @@ def health(
 ) -> None:
     """Check whether every dependency answers.
 
-    The same as GET /api/health. The exit code is 1 if one does not answer.
+    The same as GET /api/health. With CREDIT_USD the models below their margin follow, with the arithmetic.
+    The exit code is 1 if a dependency does not answer.
     """
     command_context = command_context_of(context)
 
@@ -118,6 +120,8 @@ def health(
             command_context.screen.json(dict(dependencies))
         else:
             command_context.screen.facts(dependencies.items())
+            if operations.settings.credit_usd_micros and is_well(dependencies.get("settings", "")):
+                show_below(command_context.screen, operations.deps.catalog, operations.deps.plans)
         return 0 if all(map(is_well, dependencies.values())) else 1
 
     command_context.do(command)

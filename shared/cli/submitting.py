@@ -20,7 +20,7 @@ from shared.cli.context import AccountToo, CommandContext, Operations, RefusedEr
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
-from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 from shared.core.requests.fields import FIELD, FIELDS
 from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import parse_request
@@ -50,7 +50,7 @@ def option_name(field: Field) -> str:
 
 def _kind(field: Field) -> Any:
     match field.type:
-        case Text():
+        case Text() | Inputs():
             return str
         case Addresses():
             return list[str]
@@ -116,10 +116,28 @@ def submit(  # noqa: PLR0913  # each is an option of the command
     With --wait the exit code is 0 only if it succeeded.
     """
     key = valid_key(user, uuid4().hex if generation_id is None else generation_id, account)
-    values = {"prompt": prompt, **fields, "allow_fallback": not no_fallback, "metadata": _pairs(metadata or [])}
+    values = {
+        "prompt": prompt,
+        **_decoded(fields),
+        "allow_fallback": not no_fallback,
+        "metadata": _pairs(metadata or []),
+    }
     message = read_back(key, values)
     command_context = command_context_of(context)
     command_context.do(partial(_send_request, command_context, message, wait_s=within if wait else 0))
+
+
+def _decoded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The options' values, with those that are JSON decoded. Raises typer.BadParameter."""
+    decoded = dict(fields)
+    for field in OPTIONS:
+        if isinstance(field.type, Inputs) and isinstance(fields.get(field.name), str):
+            try:
+                decoded[field.name] = json.loads(fields[field.name])
+            except (ValueError, RecursionError):
+                example = json.dumps(field.example)
+                raise typer.BadParameter(f"{option_name(field)} must be JSON, such as {example}") from None
+    return decoded
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

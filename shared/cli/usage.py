@@ -4,9 +4,11 @@ Rules of this file:
 1. Rows are read and summed one by one. Memory holds only one sum for each user and model.
 2. A generation counts by the time at which it was opened. That time never changes, so a report of a past span stays the
    same. An open generation is counted too, with nothing captured yet.
+3. The report is what `usage` does without a further word. Its options do not go with one.
 """
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -21,8 +23,11 @@ from shared.cli.context import (
     valid_id,
 )
 from shared.cli.printing import Amount
+from shared.cli.usage_by_day import by_day_json, show_by_day
+from shared.cli.usage_reconcile import reconcile
 from shared.core.catalog.shortfall import nearest_names
 from shared.core.keys import user_named
+from shared.core.money.earnings import Earnings
 from shared.core.money.usage import Sum, Usage, User, usd
 from shared.core.reasons import counted
 from shared.views.times import moment
@@ -47,12 +52,24 @@ _Account = Annotated[
 _Model = Annotated[str | None, typer.Option("--model", "-m", help="One model only.", metavar="MODEL")]
 
 
-def usage(
+usage = typer.Typer(
+    help="Sum up credits and the provider's cost; compare it with a bill.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+usage.command("reconcile")(reconcile)
+
+
+@usage.callback()
+def report(
     context: typer.Context,
     user: _User = None,
     account: _Account = None,
     model: _Model = None,
     since: _Since = None,
+    by_day: Annotated[
+        bool, typer.Option("--by-day", help="By day and model: the cost of one against what its credits brought.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Sum up generations, credits and the provider's cost.
@@ -60,32 +77,51 @@ def usage(
     Credits are captured credits. The cost is an estimate from the catalogue's prices and the provider's measurements.
     The cost of all attempts counts for the model of the last one. Without --user and --account the whole table is read.
     """
-    paying = _account_of(user, account)
+    if context.invoked_subcommand is not None:
+        if by_day or as_json or (user, account, model, since) != (None,) * 4:
+            raise typer.BadParameter(f"options of usage do not go with {context.invoked_subcommand}")
+        return
+    asked = _Asked(user, _account_of(user, account), model, span_of(since) if since is not None else None)
     command_context = command_context_of(context)
-    span = span_of(since) if since is not None else None
+    command_context.do(lambda operations: _report(command_context, operations, asked, by_day=by_day, as_json=as_json))
 
-    async def command(operations: Operations) -> int:
-        after = operations.deps.now() - span if span is not None else None
-        # A model that has left the catalogue is still found by the name under which it was booked.
-        known = operations.deps.catalog.find(model) if model else None
-        name = known.name if known else model or ""
-        if model is not None and not name:
-            raise RefusedError("--model must be the name of a model, or be left out.")
-        sums = Usage()
-        async for used in operations.store.used(paying or "", user or "", name, after):
-            sums.add(used)
-        if as_json:
-            command_context.screen.json({"since": after.isoformat() if after else None, **_as_json(sums)})
-            return 0
-        number = sums.total().generations
-        if not number:
-            await _expect_known(command_context, operations, paying, "" if known else name)
-        else:
-            _show(command_context, sums)
-        command_context.screen.complain(_count_sentence(number, after))
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    user: str | None
+    account: str | None
+    model: str | None
+    span: timedelta | None
+
+
+async def _report(
+    context: CommandContext, operations: Operations, asked: _Asked, *, by_day: bool, as_json: bool
+) -> int:
+    after = operations.deps.now() - asked.span if asked.span is not None else None
+    # A model that has left the catalogue is still found by the name under which it was booked.
+    known = operations.deps.catalog.find(asked.model) if asked.model else None
+    name = known.name if known else asked.model or ""
+    if asked.model is not None and not name:
+        raise RefusedError("--model must be the name of a model, or be left out.")
+    sums, earnings = Usage(), Earnings()
+    async for used in operations.store.used(asked.account or "", asked.user or "", name, after):
+        sums.add(used)
+        if by_day:
+            earnings.add(used)
+    credit = operations.deps.catalog.credit_usd_micros
+    if as_json:
+        answer = {"credit_usd_micros": credit or None, "by_day": by_day_json(earnings, credit)} if by_day else None
+        context.screen.json({"since": after.isoformat() if after else None, **(answer or _as_json(sums))})
         return 0
-
-    command_context.do(command)
+    number = sums.total().generations
+    if not number:
+        await _expect_known(context, operations, asked.account, "" if known else name)
+    elif by_day:
+        show_by_day(context.screen, earnings, credit)
+    else:
+        _show(context, sums)
+    context.screen.complain(_count_sentence(number, after))
+    return 0
 
 
 def _account_of(user: str | None, account: str | None) -> str | None:

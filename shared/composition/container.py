@@ -23,7 +23,9 @@ from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
+from shared.core.reasons import counted
 from shared.ports import Dependencies, Limits
+from shared.triggers.health import Note
 from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
@@ -41,7 +43,17 @@ class Container(SafetyPart):
 
     def pings(self) -> Mapping[str, Ping]:
         """Add the check of settings and data files."""
-        return {"settings": self.check, **super().pings()}
+        margins = {"margins": self._say_what_is_below} if self.settings.credit_usd_micros else {}
+        return {"settings": self.check, **margins, **super().pings()}
+
+    async def _say_what_is_below(self) -> str:
+        """How many models are below their margin. What they cost is nobody's business who may ask for the health."""
+        from shared.core.catalog.margin import margins
+
+        await self.check()
+        found = margins(self.deps.catalog, self.deps.plans, self.settings.credit_usd_micros)
+        below = len({each.model for each in found if not each.enough})
+        return Note(f"{counted(below, 'model')} below {'its' if below == 1 else 'their'} margin") if below else ""
 
     async def load_data_files(self) -> None:
         """Fetch the data files that are blobs, once. Await it before ``deps``. Raises SettingsError and Unavailable."""
@@ -106,7 +118,7 @@ class Container(SafetyPart):
         catalog = data_files.catalog(self.settings, self._texts)
         plans = data_files.plans(self.settings, catalog, self._texts)
         data_files.check_policy(self.settings, self.policy, plans)
-        return catalog, plans
+        return data_files.sold(self.settings, catalog, plans), plans
 
     @cached_property
     def webhook_dependencies(self) -> WebhookDependencies:

@@ -88,6 +88,15 @@ def _defaults(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def sold(settings: Settings, catalog: "Catalog", plans: "Plans") -> "Catalog":
+    """The catalogue as CREDIT_USD sells it: what is below the least margin of a plan is not offered to it."""
+    if not settings.credit_usd_micros:
+        return catalog
+    from shared.core.catalog import margin  # noqa: PLC0415  # without CREDIT_USD it costs nothing
+
+    return margin.sold(catalog, plans, settings.credit_usd_micros)
+
+
 def check_policy(settings: Settings, policy: "Policy", plans: "Plans") -> None:
     """Check that every plan of the policy exists. Raises SettingsError."""
     from shared.core.safety.policy_file import check_plans  # noqa: PLC0415  # rule 3

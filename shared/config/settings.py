@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.config import addresses, replicate_secrets
+from shared.config import addresses, money, replicate_secrets
 from shared.core.provider import pasted_secrets
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD
 
@@ -92,6 +92,7 @@ class Settings:
     use_fallback: bool
     catalog_file: str
     plans_file: str
+    credit_usd_micros: int
     webhook_allowed_cidrs: tuple[Network, ...]
     output_limit_bytes: int
     invocation_timeout_s: int
@@ -361,6 +362,8 @@ NAMES: tuple[Name, ...] = (
     _name("USE_FALLBACK", "true", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("PLANS_FILE", "", _file, f"plans in TOML, laid over the app's own: {_FILE_SHAPE}"),
+    # What a credit is sold for. Unset, no margin is checked.
+    _name("CREDIT_USD", "", money.usd_micros, money.SHAPE, "credit_usd_micros"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),
     _seconds("INVOCATION_TIMEOUT_S", 120, 5, 240),

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     INVALID_REQUEST = "INVALID_REQUEST"
     UNKNOWN_MODEL = "UNKNOWN_MODEL"
     MODEL_RETIRED = "MODEL_RETIRED"
+    BELOW_MARGIN = "BELOW_MARGIN"
     PLAN_TOO_LOW = "PLAN_TOO_LOW"
     NO_CREDITS = "NO_CREDITS"
     OVER_LIMIT = "OVER_LIMIT"
@@ -50,6 +51,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.INVALID_REQUEST: "The request could not be read. Correct it and send it again with a new id.",
     Reason.UNKNOWN_MODEL: "This model is not offered. Choose another one.",
     Reason.MODEL_RETIRED: "This model is no longer offered. Choose another one, or allow a fallback.",
+    Reason.BELOW_MARGIN: "This model is not offered: its price in credits is too low for it. Choose another one.",
     Reason.PLAN_TOO_LOW: "Your plan does not include this model. Choose another model or a higher plan.",
     Reason.NO_CREDITS: "There are not enough credits for this. Add credits and send it again with a new id.",
     Reason.OVER_LIMIT: "This would cost more than the limit that was set. Raise the limit or ask for less.",

@@ -7,6 +7,7 @@ Rules of this file:
    because a model may put anything into its metrics.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -152,7 +153,7 @@ class GenerationView:
         yield "approval", _approval(generation)
         yield "requested_end", _requested_end(generation)
         for name, value in self._prompts.items():
-            yield name.replace("_", " "), value or ""
+            yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value) if value else ""
         yield "request", _listed(self._request_facts)
         if isinstance(generation, Generation):
             yield from _attempt_lines(generation)
@@ -184,7 +185,7 @@ class GenerationView:
         return {name: values[name] for name in _SHOWN_FIELDS if values.get(name) is not None}
 
     @property
-    def _prompts(self) -> dict[str, str | None]:
+    def _prompts(self) -> dict[str, Any]:
         request = self.generation.request if self.prompt else None
         if not self.prompt:
             return {}

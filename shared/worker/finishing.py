@@ -54,8 +54,18 @@ def _report_to_operators(deps: Dependencies, generation: Generation | Closed, ev
         seconds=round((event.at - generation.opened_at).total_seconds()),
         credits=event.captured_credits,
         cost_usd_micros=generation.cost_usd_micros if isinstance(generation, Generation) else 0,
+        sold_usd_micros=_sold_usd_micros(deps, event),
     )
     deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=event.model or "none")
+
+
+def _sold_usd_micros(deps: Dependencies, event: GenerationEvent) -> int | str:
+    """What its credits were sold for. Empty where an alert must not compare it with the cost.
+
+    That is if a credit has no price, or if the model may lose money.
+    """
+    credit, model = deps.catalog.credit_usd_micros, deps.catalog.models.get(event.model)
+    return "" if not credit or (model and model.allow_loss) else event.captured_credits * credit
 
 
 def event_of(generation: Generation | Closed) -> GenerationEvent:
@@ -107,7 +117,7 @@ async def delete_unpaid_blobs(deps: Dependencies, generation: Generation | Close
     request = generation.request
     prefix = output_prefix(generation.key)
     kept = 0
-    if request is None or request.pictures:
+    if request is None or request.may_have_pictures:
         # Even if the saved request has no reference to an input: a call may have stored one and crashed, and the
         # next delivery of the message was refused, or dead-lettered.
         kept += await deps.input_files.discard_inputs(prefix)

@@ -136,7 +136,7 @@ async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loa
 
 async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: AnyGeneration) -> None:
     """Delete the input that a request has stored if a cancel ended its generation first."""
-    if message.pictures and generation.state.ended:
+    if message.may_have_pictures and generation.state.ended:
         await deps.input_files.discard_inputs(output_prefix(generation.key))
 
 

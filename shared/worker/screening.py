@@ -13,19 +13,20 @@ Rules of this file:
 import hashlib
 import io
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 from shared.core.catalog.choosing import Quote
-from shared.core.catalog.mapping import INPUT_PREFIX, file_kinds, pictures_taken
+from shared.core.catalog.mapping import file_kinds, kinds, pictures_taken
+from shared.core.catalog.settable import loosening, picture_names
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.modality import InputKind
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.messages import GenerationRequest
+from shared.core.requests.messages import INPUT_PREFIX, GenerationRequest
 from shared.core.safety.moderation import (
     UNSCREENED_INPUTS,
     Assessment,
@@ -33,6 +34,7 @@ from shared.core.safety.moderation import (
     evaluate,
     keyed_digest,
     may_be_offered,
+    not_loosened,
     not_screened,
     unscreened,
 )
@@ -74,18 +76,22 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
     models = [deps.catalog.models[name] for name in quoted.chain]
     if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
         return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
+    loosened = [name for model in models for name in loosening(model, message.inputs)]
+    if (refusal := not_loosened(deps.policy, loosened)) is not None:
+        return ScreenedRequest(message, refusal)
+    pictures = frozenset(name for model in models for name in picture_names(model))
     records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
         unfit = await _check_upload_size(deps, message.input_file or "")
         if unfit is not None:
             return ScreenedRequest(message, unfit)
         records = tuple(_record_unscreened(deps, message, kind, plan) for kind in sorted(kinds))
-    texts = await _screen_texts(deps, message, plan)
+    texts = await _screen_texts(deps, message, plan, pictures)
     records += texts.records
     if texts.refusal is not None:
         return replace(texts, records=records)
     for address in dict.fromkeys(address for model in models for address in pictures_taken(model, message)):
-        seen = await _screen_input(deps, message, address, plan)
+        seen = await _screen_input(deps, message, address, plan, pictures)
         records += seen.records
         if seen.refusal is not None:
             return replace(seen, records=records)
@@ -99,9 +105,14 @@ def _record_unscreened(deps: Dependencies, message: GenerationRequest, kind: Inp
     return judge(deps, "input file", assessment, (message.input_file or "").encode(), plan)[1]
 
 
-async def _screen_texts(deps: Dependencies, message: GenerationRequest, plan: str) -> ScreenedRequest:
-    """Screen all texts of the user as one: two harmless fields may be harmful together."""
-    texts = "\n\n".join(message.written_texts)
+async def _screen_texts(
+    deps: Dependencies, message: GenerationRequest, plan: str, pictures: Collection[str]
+) -> ScreenedRequest:
+    """Screen all texts of the user as one: two harmless fields may be harmful together.
+
+    ``pictures`` are the ``inputs`` whose addresses are fetched, so that what is there is screened.
+    """
+    texts = "\n\n".join(message.texts_beside(pictures))
     if not texts:
         return ScreenedRequest(message, None)
     with deps.telemetry.span("screen prompt", message.key):
@@ -126,7 +137,9 @@ async def _check_upload_size(deps: Dependencies, name: str) -> Refusal | None:
     return None
 
 
-async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str, plan: str) -> ScreenedRequest:
+async def _screen_input(
+    deps: Dependencies, message: GenerationRequest, url: str, plan: str, pictures: Collection[str]
+) -> ScreenedRequest:
     if deps.wary:
         deps.telemetry.step("input_not_looked_at", message.key)
         return ScreenedRequest(message, NOT_LOOKED_AT)
@@ -134,7 +147,8 @@ async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str
         content = await _input_of(deps, message, url)
     if isinstance(content, Refusal):
         deps.telemetry.step("input_unfit", message.key)
-        return ScreenedRequest(message, content)
+        place = message.place_of(url)
+        return ScreenedRequest(message, replace(content, text=content.text.replace("image_url", place, 1)))
     try:
         content, picture, assessment = await _clean_and_screen(deps, content, plan)
     except OutputUnfit as unfit:
@@ -149,7 +163,7 @@ async def _screen_input(deps: Dependencies, message: GenerationRequest, url: str
     name = f"{output_prefix(message.key)}{hashlib.sha256(content).hexdigest()[:32]}.{picture.extension}"
     await deps.input_files.put_input(name, content, picture.content_type)
     deps.telemetry.step("input_stored", message.key, bytes=len(content))
-    return ScreenedRequest(message.with_picture(url, f"{INPUT_PREFIX}{name}"), None, (kept,))
+    return ScreenedRequest(message.with_picture(url, f"{INPUT_PREFIX}{name}", pictures), None, (kept,))
 
 
 async def _input_of(deps: Dependencies, message: GenerationRequest, url: str) -> bytes | Refusal:
@@ -209,13 +223,13 @@ async def with_input_urls(deps: Dependencies, attempt: Attempt) -> Attempt | Not
     model = deps.catalog.models.get(attempt.model)
     sent = dict(attempt.inputs)
     try:
-        for item in model.inputs.values() if model else ():
-            if (item.kind.is_picture or item.kind.is_file) and item.name in sent:
-                value = sent[item.name]
+        for name, kind in kinds(model).items() if model else ():
+            if (kind.is_picture or kind.is_file) and name in sent:
+                value = sent[name]
                 if isinstance(value, list):
-                    sent[item.name] = [await _resolve_address(deps, attempt, item.kind, each) for each in value]
+                    sent[name] = [await _resolve_address(deps, attempt, kind, each) for each in value]
                 else:
-                    sent[item.name] = await _resolve_address(deps, attempt, item.kind, value)
+                    sent[name] = await _resolve_address(deps, attempt, kind, value)
     except Unavailable as trouble:
         return NotCreated(DeferReason.unavailable(trouble.dependency), trouble.retry_after_s or _INPUT_RETRY_S)
     except OutputUnfit as gone:

@@ -45,6 +45,8 @@ async def test_what_one_generation_used(used_store: UsedStore) -> None:
     await give(used_store, "ada")
     made = await put(used_store, Key("ada", "one"))
 
+    ended_at = made.ended_at or made.opened_at
+    assert (ended_at > made.opened_at, bool(made.attempt.prediction_id)) == (True, True)
     assert made.captured_credits == made.attempt.unit_credits * len(made.outputs)
     assert await used_by(used_store) == [
         Used(
@@ -55,17 +57,31 @@ async def test_what_one_generation_used(used_store: UsedStore) -> None:
             outputs=3,
             captured_credits=3,
             cost_usd_micros=HUGE,
+            opened_at=made.opened_at,
+            took_s=round((ended_at - made.opened_at).total_seconds()),
+            refunded_credits=made.refunded_credits,
+            unit_credits=1,
+            prediction_id=made.attempt.prediction_id or "",
         )
     ]
 
 
 async def test_what_was_refused_has_no_model(used_store: UsedStore) -> None:
     """A rejected generation has no attempt, so it has no outputs either."""
-    await used_store.commit(Loaded(None, "", None, ""), Transition(closed(Key("bob", "one"))))
+    refused = closed(Key("bob", "one"))
+    await used_store.commit(Loaded(None, "", None, ""), Transition(refused))
 
     assert await used_by(used_store) == [
         Used(
-            account_id="bob", user_id="bob", model="", succeeded=False, outputs=0, captured_credits=0, cost_usd_micros=0
+            account_id="bob",
+            user_id="bob",
+            model="",
+            succeeded=False,
+            outputs=0,
+            captured_credits=0,
+            cost_usd_micros=0,
+            opened_at=refused.opened_at,
+            took_s=round((refused.ended_at - refused.opened_at).total_seconds()),
         )
     ]
 

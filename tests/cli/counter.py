@@ -24,7 +24,7 @@ from shared.cli.main import run
 from shared.config.settings import Settings
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import AnyGeneration, Generation
+from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import Dependencies, Unavailable
@@ -73,7 +73,17 @@ class FindingStore(FakeStore):
                     outputs=len(opened.outputs) if opened else 0,
                     captured_credits=opened.captured_credits if opened else 0,
                     cost_usd_micros=opened.cost_usd_micros if opened else 0,
+                    opened_at=found.opened_at,
+                    took_s=_took_s(found),
+                    refunded_credits=opened.refunded_credits if opened else 0,
+                    unit_credits=opened.attempt.unit_credits if opened else 0,
+                    prediction_id=(opened.attempt.prediction_id or "") if opened else "",
                 )
+
+
+def _took_s(found: AnyGeneration) -> int | None:
+    ended_at = None if isinstance(found, Received) else found.ended_at
+    return round((ended_at - found.opened_at).total_seconds()) if ended_at else None
 
 
 @dataclass

@@ -158,6 +158,7 @@ def test_show_prints_a_text_only_with_its_option(counter: Counter, tmp_path: Pat
 def test_show_prints_no_word_that_a_user_wrote(counter: Counter) -> None:
     """No text field is printed without its option. Names of files are printed."""
     texts: dict[str, Any] = {name: f"secret-{name}" for name in WRITTEN}
+    texts["inputs"] = {"style": "secret-style", "pages": ["secret-page"], "scale": 2}
     request = GenerationRequest(key=KEY, input_file="ada/ada/a.zip", metadata={"note": "secret-note"}, **texts)
     inputs: dict[str, Any] = {
         "words": "secret-words",

@@ -64,6 +64,14 @@ def test_submit_sends_what_the_app_would_send(counter: Counter) -> None:
     assert counter.records.saved_generations == {}
 
 
+def test_submit_sends_inputs_of_the_model_that_it_names(counter: Counter) -> None:
+    """As JSON has them: a number is a number, true is true."""
+    given = '{"raw": true, "image_prompt_strength": 0.5, "style": "oil"}'
+    argv = ("--model", "flux-1.1-pro-ultra", "--inputs", given)
+    assert counter.call("submit", PROMPT, "--user", "ada", *argv).code == 0
+    assert request_of(counter).inputs == {"raw": True, "image_prompt_strength": 0.5, "style": "oil"}
+
+
 def test_submit_gives_each_generation_a_new_id(counter: Counter) -> None:
     """Neither ids nor message ids repeat, and an option that was not given is not in the message."""
     for _ in range(2):
@@ -86,6 +94,9 @@ def test_submit_gives_each_generation_a_new_id(counter: Counter) -> None:
         (("--input-file", "bob/voice.wav"), "input_file must be a file in the user's own folder"),
         (("--temperature", "11"), "temperature must be a number from 0 to 10"),
         (("--metadata", "order"), "--metadata must be NAME=VALUE"),
+        (("--inputs", "raw=true"), '--inputs must be JSON, such as {"raw": true}'),
+        (("--inputs", "[1]", "--model", "flux-dev"), "inputs must be an object of at most 20 names"),
+        (("--inputs", '{"raw": true}'), "inputs needs a model"),
     ],
 )
 def test_a_bad_value_is_refused_before_anything_is_sent(counter: Counter, argv: tuple[str, ...], says: str) -> None:

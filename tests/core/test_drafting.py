@@ -29,7 +29,8 @@ HAND = {table["replicate"].partition(":")[0]: table for table in OWN.values()}
 
 #: What an operator says and no schema does; and what is only for the record.
 SAID = {"tier", "quality", "credits", "credits_per", "prices", "price_date", "price_page", "fallback", "status"}
-SAID |= {"expected_s", "cancel_after_s", "inputs_source", "successor", "output_bytes", "kind"}
+SAID |= {"expected_s", "cancel_after_s", "inputs_source", "successor", "output_bytes", "kind", "settable", "run_s"}
+SAID |= {"least_run_s"}
 
 
 def drafted(name: str, listed: Mapping[str, Any]) -> Draft:

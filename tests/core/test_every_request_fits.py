@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from dev.fakes.catalogs import REAL, REQUEST
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Input, Mapped, inputs_of, seed_of
+from shared.core.catalog.settable import Settable
 from shared.core.modality import InputKind
 from shared.core.reasons import Refusal
 from shared.core.requests.field_types import Addresses, Flag, Number
@@ -49,12 +50,13 @@ def schema(model: Model) -> dict[str, Any]:
     listed = LISTS.get(model.target.partition(":")[0])
     if listed is None:
         properties = {item.name: own(item) for item in model.inputs.values()}
+        properties |= {item.name: own(item) for item in model.settable.values()}
         return {"type": "object", "properties": properties, "additionalProperties": False}
     schemas = document(listed)["latest_version"]["openapi_schema"]["components"]["schemas"]
     return {**schemas["Input"], "additionalProperties": False, "components": {"schemas": schemas}}
 
 
-def own(item: Input) -> dict[str, Any]:
+def own(item: Input | Settable) -> dict[str, Any]:
     """One input as the entry has it."""
     made: dict[str, Any] = dict(TYPES.get(item.kind, {"type": "string"}))
     if item.choices:
@@ -66,8 +68,8 @@ def own(item: Input) -> dict[str, Any]:
     return made
 
 
-def values(item: Input) -> st.SearchStrategy[Any]:
-    """Valid values of the field that fills an input."""
+def values(item: Input | Settable) -> st.SearchStrategy[Any]:
+    """Valid values of an input."""
     if item.kind is InputKind.IMAGE:
         return st.just(PICTURE)
     if item.kind.is_file:
@@ -98,6 +100,7 @@ def valid(draw: st.DrawFn, model: Model) -> GenerationRequest:
         said.pop("aspect_ratio", None)
     if said.get("aspect_ratio") == "custom":
         said |= {"width": 800, "height": 600}
+    said["inputs"] = {item.name: draw(values(item)) for item in model.settable.values() if draw(st.booleans())}
     low, high = model.prompt_characters
     said["prompt"] = draw(
         st.text("abc .", min_size=low, max_size=min(high, low + 40)).filter(lambda t: low <= len(t.strip()))
@@ -144,6 +147,19 @@ def beyond(model: Model) -> Iterator[tuple[str, dict[str, Any]]]:
             yield field, {field: value}
     for field in {item.field for item in model.inputs.values() if item.required}:
         yield field, {field: None}
+    yield from beyond_settable(model)
+
+
+def beyond_settable(model: Model) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Values that a settable input does not have, and every input that the entry does not list."""
+    for item in model.settable.values():
+        wrong: list[Any] = [["a"], "none such", "true"]
+        wrong += [1, 0] if item.kind is InputKind.FLAG or item.choices else [item.high + 1, item.low - 1, True]
+        for value in wrong:
+            yield f"inputs.{item.name}", {"inputs": {item.name: value}}
+    published = LISTS.get(model.target.partition(":")[0], {}).get("input", {})
+    for name in {*published, *model.inputs, *FIELD, "hf_api_token", "go_fast"} - model.settable.keys():
+        yield f"inputs.{name}", {"inputs": {name: 1}}
 
 
 def several_of(model: Model) -> bool:

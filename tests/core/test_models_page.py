@@ -10,6 +10,7 @@ from pathlib import Path
 from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import Input
+from shared.core.catalog.settable import Settable
 from shared.core.money.pricing import Price, Unit
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ PER = {
 
 
 def tables(catalog: Catalog) -> str:
-    """The tables: what each model is, what those that are offered take, and other names."""
+    """The tables: what each model is, what those that are offered take and let a request set, and other names."""
     models = list(catalog.models.values())
     offered = [model for model in models if model.status is Status.ACTIVE]
     return "\n".join(
@@ -55,6 +56,13 @@ def tables(catalog: Catalog) -> str:
             "",
             *table(
                 ("Model", "At Replicate", "Fields of a request, beside `prompt`"), (taken(model) for model in offered)
+            ),
+            "",
+            "## What a request may set under `inputs`",
+            "",
+            *table(
+                ("Model", "Input", "What it takes", "Default", "Worst price"),
+                (settable_row(model, item) for model in offered for item in model.settable.values()),
             ),
             "",
             "## Other names",
@@ -140,6 +148,23 @@ def field_cell(item: Input) -> str:
     return text if item.default is None else f"{text} ({said(item.default)})"
 
 
+def settable_row(model: Model, item: Settable) -> tuple[str, ...]:
+    """An input in the third table."""
+    if item.choices:
+        takes = ", ".join(map(str, item.choices))
+    elif item.kind in ("whole", "real"):
+        takes = f"{item.low:,g} to {item.high:,g}"
+    else:
+        takes = {"flag": "true or false", "text": f"text of at most {item.most_characters:,} characters"}.get(
+            item.kind, "address of a picture" if item.kind == "image" else f"1 to {item.high:g} addresses of pictures"
+        )
+    dearer = [f"{choice} {percent} %" for choice, percent in item.choice_percent.items() if percent != 100]
+    price = ", ".join(dearer) or ("as without" if item.price_percent == 100 else f"{item.price_percent} %")
+    needs = "; only if the policy has it in `loosened`" if item.loosens_safety else ""
+    default = "" if item.default is None else said(item.default)
+    return f"`{model.name}`", f"`{item.name}`", takes + needs, default, price
+
+
 def said(value: object) -> str:
     """Returns a default as the page writes it."""
     match value:
@@ -171,6 +196,7 @@ def test_a_page_that_is_out_of_date_is_noticed() -> None:
     changes = (
         replace(model, prices=(Price(Unit.IMAGE, 30_000),)),
         replace(model, status=Status.RETIRED, successor="flux-schnell"),
+        replace(model, settable={}),
         replace(model, inputs={**model.inputs, "guidance": replace(model.inputs["guidance"], high=9)}),
     )
     page = PAGE.read_text(encoding="utf-8")

@@ -122,7 +122,13 @@ def test_two_plans_of_a_tier_may_have_other_defaults() -> None:
 def test_every_field_of_a_plan_is_read() -> None:
     """Each value arrives under its own name."""
     user = LIMIT | {"scope": "user", "window": "rolling_24h", "unit": "usd_micros", "effect": "warn", "amount": 7}
-    whole = PLAN | {"allowance": ALLOWANCE, "limits": [LIMIT, user], "concurrency": 4, "weight": 3}
+    whole = PLAN | {
+        "allowance": ALLOWANCE,
+        "limits": [LIMIT, user],
+        "concurrency": 4,
+        "weight": 3,
+        "min_margin_percent": 20,
+    }
     read = built(whole, version="mine")
     assert (read.version, read.default, list(read), len(read)) == ("mine", "one", ["one"], 1)
     assert read["one"] == Plan(
@@ -150,6 +156,7 @@ def test_every_field_of_a_plan_is_read() -> None:
         ),
         concurrency=4,
         weight=3,
+        min_margin_percent=20,
     )
     assert {item.name for item in fields(Plan)} == {"name", *whole}
 
@@ -170,7 +177,11 @@ def test_what_is_not_said_has_its_default() -> None:
         ({"tier": "gold"}, "tier: must be one of free, basic, premium"),
         ({"tier": None}, "tier: must be one of free, basic, premium"),
         ({"tier": 0}, "tier: must be one of free, basic, premium"),
-        ({"price": 5}, "price: is not known; known are allowance, concurrency, default_models, limits, tier, weight"),
+        (
+            {"price": 5},
+            "price: is not known; known are allowance, concurrency, default_models, limits, min_margin_percent, "
+            "tier, weight",
+        ),
         ({"default_models": "small"}, "default_models: must be a table"),
         ({"default_models": {"images": "small"}}, "default_models, images: is not known; known are audio, image"),
         ({"default_models": {}}, "default_models.image: must be one of small (offered, and in the tier free"),

@@ -49,8 +49,8 @@ def test_what_may_pass_unscreened_is_named_one_by_one(names: list[str]) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ('version = "2026-11-01"', "", "version"),
-        ('version = "2026-11-01"', "version = 7", "version"),
+        ('version = "2026-11-29"', "", "version"),
+        ('version = "2026-11-29"', "version = 7", "version"),
         ("Hate = 4\n", "", "Hate is missing"),
         ("Hate = 4", "Hate = 0", "refuse_from.Hate"),
         ("Hate = 4", "Hate = 9", "refuse_from.Hate"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dev.fields import SCHEMA, schema_text
 from shared.core.keys import Key
-from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 from shared.core.requests.fields import FIELD, FIELDS, PICTURES, WRITTEN
 from shared.core.requests.json_schema import request_schema
 from shared.core.requests.messages import GenerationRequest, Malformed
@@ -60,7 +60,7 @@ def test_the_dataclass_has_the_fields_of_the_table_and_no_other() -> None:
                 wanted = (bool | None if said is None else bool, said)
             case Addresses():
                 wanted = (tuple[str, ...] | None, None)
-            case Pairs():
+            case Pairs() | Inputs():
                 assert have[field.name].default_factory is not MISSING
                 continue
         assert (hints[field.name], default) == wanted, field.name
@@ -80,7 +80,8 @@ def test_every_text_of_a_request_is_written_or_a_name() -> None:
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_field_has_an_example_that_is_taken_and_explains_itself(field: Field) -> None:
     """By the parser, under its name; the help is a sentence."""
-    body = IDS | {"prompt": "A lighthouse", "input_file": "ada/ada/a.wav"} | {field.name: field.example}
+    base = {"prompt": "A lighthouse", "input_file": "ada/ada/a.wav", "model": "flux-schnell"}
+    body = IDS | base | {field.name: field.example}
     message, unknown = parse_request(json.dumps(body).encode())
     assert isinstance(message, GenerationRequest)
     assert unknown == ()
@@ -115,6 +116,8 @@ def near(field: Field) -> list[Any]:
         case Addresses(most, characters):
             full_list = ["x" * characters] * most
             return [field.example, full_list, [*full_list, "x"], ["x" * (characters + 1)], [""], ["\x00"], [1]]
+        case Inputs() as inputs:
+            return near_inputs(inputs)
         case Pairs(most, characters):
             full = {str(number): "x" * characters for number in range(most)}
             long = {"x": "x" * (characters + 1)}
@@ -127,6 +130,17 @@ def near(field: Field) -> list[Any]:
                 {"\x00": ""},
                 {"": "\ud800"},
             ]
+
+
+def near_inputs(rule: Inputs) -> list[Any]:
+    """Objects at the bounds of ``inputs``, and just beyond them; one item of each kind by itself."""
+    many = {f"n{number}": number for number in range(rule.most)}
+    short = ["x"] * rule.several
+    items: list[Any] = ["x" * rule.characters, "x" * (rule.characters + 1), short, [*short, "x"], [""], [1], [[]], {}]
+    items += [["x" * rule.characters], ["x" * (rule.characters + 1)], ["\x00"], [], None, "", 0, True, "\ud800"]
+    items += [rule.limit, rule.limit + 1, -rule.limit, -rule.limit - 1, 0.5, 1e300, {"a": 1}]
+    names = ["x" * 64, "x" * 65, "", "a b", "a\n", "1a", "é", "_", "raw", "a.b", "__proto__"]
+    return [many, many | {"more": 1}, *({"raw": item} for item in items), *({name: 1} for name in names)]
 
 
 def _values(field: Field) -> st.SearchStrategy[Any]:
@@ -172,6 +186,9 @@ _SMALL = st.builds(
 @example(IDS | {"destination": ""})
 @example(IDS | {"prompt": "a", "continuation": True, "input_file": ""})
 @example(IDS | {"type": "cancel", "prompt": 7})
+@example(IDS | {"prompt": "a", "inputs": {"raw": None, "style": "", "pictures": []}})
+@example(IDS | {"prompt": "a", "inputs": {"raw": True}})
+@example(IDS | {"prompt": "a", "inputs": {"raw": True}, "model": ""})
 @example(IDS | {"prompt": "a", "width": 1024, "metadata": {"\ud800": "a"}})
 def test_what_the_schema_allows_the_parser_takes_and_the_other_way_round(body: dict[str, Any]) -> None:
     """For messages at every bound, and beyond it. The size of a message is what no schema can say."""
@@ -182,7 +199,8 @@ def test_what_the_schema_allows_the_parser_takes_and_the_other_way_round(body: d
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_at_every_bound_of_a_field_schema_and_parser_agree(field: Field) -> None:
     """Each value by itself, in a message that is good without it, and in a training's, which needs no prompt."""
-    for base in ({"prompt": "A lighthouse", "input_file": "ada/ada/a.wav"}, {"destination": "ada/lora"}):
+    prompted = {"prompt": "A lighthouse", "input_file": "ada/ada/a.wav", "model": "flux-schnell"}
+    for base in (prompted, {"destination": "ada/lora"}):
         bodies = [IDS | base | {field.name: value} for value in (*near(field), *ODD)]
         differ = [body for body in bodies if VALIDATOR.is_valid(body) != is_taken(body)]
         assert not differ

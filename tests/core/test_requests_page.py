@@ -36,7 +36,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 #: What steers Darkroom itself, whatever is made.
 STEERING = {"type", "generation_id", "user_id", "account_id", "prompt", "model", "modality", "quality", "max_credits"}
-STEERING |= {"kind", "allow_fallback", "metadata", "strict"}
+STEERING |= {"kind", "allow_fallback", "metadata", "strict", "inputs"}
 
 
 def rows(head: str) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,6 +19,7 @@ def used(user_id: str, model: str, credits_: int) -> Used:
         outputs=1,
         captured_credits=credits_,
         cost_usd_micros=credits_ * 2**53 + 1,
+        opened_at=datetime(2026, 11, 21, tzinfo=UTC),
     )
 
 

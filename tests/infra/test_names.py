@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.fakes.world import KEY
 from shared.core.lifecycle.steps import METRICS, Step
 from shared.core.metric import Metric
 from tests.infra.snapshots import INFRA, resources, snapshots
@@ -140,14 +141,14 @@ def test_queries_ask_for_known_names(where: str) -> None:
     known = {label for name in metrics for label in names_in(table("Metrics")[name]["Labels"])}
     for name in steps:
         row = table("Steps")[name]
-        known |= names_in(row["Facts"]) | {"step"}
+        known |= names_in(row["Facts"]) | {"step"} | KEY.properties.keys()
     assert set(re.findall(r"Properties\.(\w+)", query)) <= known
 
 
 def test_every_alert_is_explained() -> None:
     """Each alert has a section of its own: what it means, what to look at, what to do."""
     rules = set(alerts())
-    assert len(rules) == 14
+    assert len(rules) == 15
     text = OPERATIONS.read_text(encoding="utf-8")
     sections = dict(re.findall(r"^### (darkroom[\w-]*)[^\n]*\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
     assert set(sections) == rules | {"darkroom-dead-letters-wait", "darkroom-dead-letters-stay", "darkroom-budget"}

@@ -31,8 +31,8 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
         CORE + "catalog/choosing.py",
         (
             (
-                "    if default.kind == kind and not readings.misses(default):\n",
-                "    if default.kind == kind:\n",
+                "    if default.kind == kind and default.offered and not readings.misses(default):\n",
+                "    if default.kind == kind and default.offered:\n",
             ),
         ),
         _core("test_honoured.py::test_what_nobody_honours_is_refused_with_what_could_be_said"),
@@ -110,18 +110,13 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a user's text has no mark of a template that the catalogue writes",
         CORE + "catalog/mapping.py",
-        (
-            (
-                "    if not templates and model.modality is not Modality.TEXT:\n",
-                "    if model.modality is not Modality.TEXT:\n",
-            ),
-        ),
+        ((" is Modality.TEXT or bool(_templates(model))\n", " is Modality.TEXT\n"),),
         _core("test_chat_template.py::test_a_template_of_any_model_is_kept_from_a_users_text"),
     ),
     Guard(
         "a user's text has no mark that only the model's own template has",
         CORE + "catalog/mapping.py",
-        (("plain(text, templates)", "plain(text)"),),
+        (("plain(text, own)", "plain(text)"),),
         _core("test_chat_template.py::test_a_mark_of_a_templates_own_loses_its_effect_for_its_model"),
     ),
     Guard(

@@ -7,6 +7,7 @@ from tests.reliability.choosing_guards import CHOOSING_GUARDS
 from tests.reliability.command_guards import COMMAND_GUARDS
 from tests.reliability.group_guards import GROUP_GUARDS
 from tests.reliability.guards import GUARDS, Guard
+from tests.reliability.margin_guards import MARGIN_GUARDS
 from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.money_guards import MONEY_GUARDS
 from tests.reliability.night_guards import NIGHT_GUARDS
@@ -26,6 +27,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     CHOOSING_GUARDS,
     COMMAND_GUARDS,
     GROUP_GUARDS,
+    MARGIN_GUARDS,
     MODALITY_GUARDS,
     MONEY_GUARDS,
     NIGHT_GUARDS,

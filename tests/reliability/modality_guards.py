@@ -77,13 +77,18 @@ MODALITY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a system prompt is screened",
         WORKER + "screening.py",
-        (("join(message.written_texts)", "join([message.prompt])"),),
+        (("join(message.texts_beside(pictures))", "join([message.prompt])"),),
         flow_test("request for a text"),
     ),
     Guard(
         "every text that a user writes is screened",
         CORE + "requests/messages.py",
-        (("for name in WRITTEN if (text", "for name in WRITTEN[:-1] if (text"),),
+        (
+            (
+                "in WRITTEN)\n        return tuple(text for value in written",
+                "in WRITTEN[:-2])\n        return tuple(text for value in written",
+            ),
+        ),
         worker_test("test_screened_fields.py::test_every_written_text_is_screened[trigger_word]"),
     ),
     Guard(

@@ -1,9 +1,8 @@
 """The simulator's own check for leaks finds every leak."""
 
-from typing import Any
-
 import pytest
 
+from dev.fakes.catalogs import NOTED, writing
 from dev.fakes.world import KEY, World
 from dev.simulation.invariants import Broken, nothing_secret
 from shared.core.metric import Metric
@@ -13,13 +12,12 @@ from shared.core.requests.messages import GenerationRequest
 
 async def opened(name: str) -> World:
     """A world with a generation whose field of this name has a text of its own."""
-    world = World()
+    world = World(catalog=NOTED)
     await world.open_account()
-    fields: dict[str, Any] = {name: "a-secret-of-mine"}
-    await world.ask(**fields)
+    await world.ask(**writing(name, "a-secret-of-mine"))
     request = world.generation().request
     assert isinstance(request, GenerationRequest)
-    assert getattr(request, name) == "a-secret-of-mine"
+    assert "a-secret-of-mine" in request.written_texts
     nothing_secret(world)
     return world
 

@@ -93,3 +93,18 @@ import function_app, shared.composition.app, shared.adapters.replicate.port, sha
 print(json.dumps([name for name in sys.modules if ".sdk.connector" in name or name.endswith(".sdk.hardware")]))
 """
     assert json.loads(run(program)) == []
+
+
+def test_without_a_price_of_a_credit_no_margin_is_loaded() -> None:
+    """What is not used costs nothing at the start: not even its import."""
+    program = """
+import json, sys
+from dev.fakes.app import ENVIRONMENT
+from shared.config import data_files
+from shared.config.settings import Settings
+settings = Settings.from_env(ENVIRONMENT)
+catalog = data_files.catalog(settings)
+sold = data_files.sold(settings, catalog, data_files.plans(settings, catalog))
+print(json.dumps([sold is catalog, [name for name in sys.modules if "margin" in name or "quoting" in name]]))
+"""
+    assert json.loads(run(program)) == [True, []]

@@ -12,6 +12,7 @@ from dev.fakes.app import ENVIRONMENT, FakeApp
 from shared.composition import app, invocation
 from shared.composition.app import App
 from shared.config.settings import Settings, SettingsError
+from shared.core.catalog.catalog import Status
 from shared.core.switches import Order, PauseScope, Span, Switch, Target
 from shared.triggers.health import Health, is_well
 from tests.triggers.callers import call, fake_app, http, queued, request_body, use_fake_app
@@ -136,3 +137,15 @@ async def test_health_says_that_something_is_paused_and_is_well(fake_app: FakeAp
     assert state["kill switches"] == "ok, 1 paused"
     assert is_well(state["kill switches"])
     assert not is_well("okay")
+
+
+async def test_health_counts_the_models_below_their_margin_and_is_well(fake_app: FakeApp) -> None:
+    """Anybody may ask, so no model and no number is named. Without CREDIT_USD there is no such line."""
+    made = App(Settings.from_env(ENVIRONMENT | {"CREDIT_USD": "0.01"}))
+    assert await made.pings()["margins"]() == "1 model below its margin"
+    assert made.deps.catalog.sold_to("basic").models["flux-dev"].status is Status.BELOW_MARGIN
+    await made.close()
+    unset = App(Settings.from_env(ENVIRONMENT))
+    assert "margins" not in unset.pings()
+    assert unset.deps.catalog.by_plan == {}
+    await unset.close()

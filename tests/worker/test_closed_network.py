@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.world import World
-from shared.core.catalog.mapping import INPUT_PREFIX
+from shared.core.requests.messages import INPUT_PREFIX
 from shared.ports import Limits
 from tests.worker.modalities import WAV, opened
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.catalogs import IMAGE, SEED, TEXT, catalog, model
+from dev.fakes.catalogs import IMAGE, NOTE, SEED, TEXT, catalog, model
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World, facts
 from shared.core.events.generation_event import ChosenBy
@@ -24,6 +24,7 @@ CATALOG = catalog(
             replicate="owner/best",
             credits=5,
             fallback=["good", "plain"],
+            settable={"note": NOTE},
         ),
         "good": model({"prompt": TEXT, "picture": IMAGE, "seed": SEED}, replicate="owner/good", credits=3),
         "plain": model(replicate="owner/plain"),
@@ -241,7 +242,8 @@ async def test_operators_read_the_providers_own_words_and_no_prompt() -> None:
 @pytest.mark.parametrize("name", WRITTEN)
 async def test_an_error_quotes_no_field_that_a_user_wrote(name: str) -> None:
     """Even one that the model was not sent: a provider's log may have it from elsewhere."""
-    fields: dict[str, Any] = {name: "A secret garden behind the house"}
+    text = "A secret garden behind the house"
+    fields: dict[str, Any] = {"inputs": {"note": text}} if name == "inputs" else {name: text}
     world = await asked(**fields)
     await failed(world, "Cannot draw 'a secret garden behind the house' (E9828)")
     assert world.generation().provider_error == "Cannot draw '[..]' (E9828)"

@@ -1,9 +1,10 @@
 """Every text that a user writes is screened, whichever field has it."""
 
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
 
+from dev.fakes.catalogs import NOTED, writing
 from dev.fakes.world import World
 from shared.core.lifecycle.generation import Closed
 from shared.core.lifecycle.state import State
@@ -20,10 +21,9 @@ WRITTEN = [name for name in TEXTS if name not in NAMES | OUTSIDE]
 @pytest.mark.parametrize("name", WRITTEN)
 async def test_every_written_text_is_screened(name: str) -> None:
     """Before anything is created; and it is refused for what it says, with nothing held or created."""
-    world = World()
+    world = World(catalog=NOTED)
     await world.open_account()
-    fields: dict[str, Any] = {name: "a gory sight"}
-    await world.ask(**fields)
+    await world.ask(**writing(name, "a gory sight"))
     (screened,) = world.screener.texts
     assert "a gory sight" in screened.split("\n\n")
     generation = world.saved()

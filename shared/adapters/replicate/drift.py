@@ -16,6 +16,7 @@ from shared.adapters.replicate.sdk.types import Version
 from shared.core.catalog.catalog import Catalog, Model, Shape, Status
 from shared.core.catalog.drafting.published import resolved
 from shared.core.catalog.mapping import Input
+from shared.core.catalog.settable import Settable
 
 #: The JSON types that each kind of input may have at Replicate. A kind that is not listed may have any.
 _TYPES: Mapping[str, tuple[str, ...]] = {
@@ -45,8 +46,8 @@ class Drift:
     fix: Mapping[str, Any] = attribute(default_factory=dict, compare=False)
 
 
-def _marked(model: str, name: str, text: str) -> Drift:
-    return Drift(model, name, text, {"marks": {f"inputs.{name}" if name else "replicate": text}})
+def _marked(model: str, name: str, text: str, table: str = "inputs") -> Drift:
+    return Drift(model, name, text, {"marks": {f"{table}.{name}" if name else "replicate": text}})
 
 
 async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
@@ -74,20 +75,28 @@ async def _of_model(api: ReplicateApi, model: Model) -> list[Drift]:
     return list(_of_inputs(model, version))
 
 
+def _listed(model: Model) -> Iterator[tuple[str, Input | Settable]]:
+    """Each input of the entry, with the table that it stands in."""
+    for filled in model.inputs.values():
+        yield "inputs", filled
+    for set_by_request in model.settable.values():
+        yield "settable", set_by_request
+
+
 def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
     schema = fields(version.schemas["Input"])
     theirs = fields(schema.get("properties"))
-    for ours in model.inputs.values():
-        if ours.implied:
+    for table, ours in _listed(model):
+        if isinstance(ours, Input) and ours.implied:
             continue  # nothing is sent
         if ours.name not in theirs:
-            yield _marked(model.name, ours.name, "the model has no such input any more")
+            yield _marked(model.name, ours.name, "the model has no such input any more", table)
             continue
         for text, narrowed in _of_input(ours, resolved(theirs[ours.name], version.schemas)):
             if narrowed:
-                yield Drift(model.name, ours.name, text, {"inputs": {ours.name: narrowed}})
+                yield Drift(model.name, ours.name, text, {table: {ours.name: narrowed}})
             else:
-                yield _marked(model.name, ours.name, text)
+                yield _marked(model.name, ours.name, text, table)
     shape = fields(version.schemas.get("Output")).get("type")
     if isinstance(shape, str) and (shape == "array") != (model.output in (Shape.LIST, Shape.CHUNKS)):
         text = f"its output is of the type {shape} now, ours is {model.output}"
@@ -98,7 +107,7 @@ def _of_inputs(model: Model, version: Version) -> Iterator[Drift]:
             yield _marked(model.name, str(name), "the model requires it, and we never send it")
 
 
-def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _of_input(ours: Input | Settable, theirs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each difference of one input, and what its table says instead; that is empty if nothing can be narrowed."""
     kind = theirs.get("type")
     if isinstance(kind, str) and kind not in _TYPES.get(ours.kind, (kind,)):
@@ -115,7 +124,7 @@ def _of_input(ours: Input, theirs: Mapping[str, Any]) -> Iterator[tuple[str, Map
         yield f"its greatest value is {most:g} now, ours is {ours.high:g}", _within(ours, "to", most)
 
 
-def _within(ours: Input, bound: str, value: float) -> Mapping[str, Any]:
+def _within(ours: Input | Settable, bound: str, value: float) -> Mapping[str, Any]:
     """The input with a narrower bound, and a default within it. Empty if the bounds would cross."""
     low, high = (value, ours.high) if bound == "from" else (ours.low, value)
     if low > high:

@@ -5,7 +5,9 @@ Rules of this file:
    chooses the model of a request.
 2. A hidden model is never offered, nor is one without a price (unpriced), nor one of whose entry somebody must still
    confirm a value (draft).
-3. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
+3. Where a credit has a price (CREDIT_USD), a model whose margin is below the least one of a plan is not offered to that
+   plan (margin.py). The refusal says so, without a number.
+4. Credits are integers. The price of one output is fixed when an attempt opens: per output, or per requested second,
    token or step.
 """
 
@@ -15,7 +17,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from shared.core.catalog.mapping import Input, Readings
+from shared.core.catalog.mapping import Input, Readings, set_pictures
+from shared.core.catalog.settable import Settable, raised, raised_prices, same_kinds
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
 from shared.core.keys import Key
@@ -40,6 +43,7 @@ class Status(StrEnum):
     HIDDEN = "hidden"  # in the catalogue, but not offered
     UNPRICED = "unpriced"  # known, but without a price that has a source; file.py reads it from the entry
     DRAFT = "draft"  # an entry with an open mark; file.py reads it from the entry
+    BELOW_MARGIN = "below_margin"  # its credits leave less than the margin that a plan needs; margin.py finds it
 
 
 class CreditsPer(StrEnum):
@@ -69,7 +73,11 @@ class Model:
     ``black_is_refusal``: its built-in checker returns a black image in place of one that it refuses.
     ``kind`` separates models of a modality that cannot replace each other (music, speech): none stands for another.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
-    inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
+    inputs were. ``settable``: what a request may set beyond our fields. ``marks``: the places of the entry that
+    somebody must still confirm, with the reason.
+    ``run_s`` is how long its machine runs at most for what the credits count, ``least_run_s`` at least (0: not known).
+    ``min_margin_percent`` takes precedence over that of a plan. ``allow_loss``: it is offered whatever its margin is,
+    for ``loss_reason``.
     """
 
     name: str
@@ -97,6 +105,12 @@ class Model:
     price_page: str = ""
     inputs_source: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
+    settable: Mapping[str, Settable] = field(default_factory=dict)
+    run_s: int = 0
+    least_run_s: int = 0
+    min_margin_percent: int | None = None
+    allow_loss: bool = False
+    loss_reason: str = ""
 
     @property
     def offered(self) -> bool:
@@ -129,6 +143,8 @@ class Catalog:
     """All models by name, and what each of the ``providers`` guarantees.
 
     ``names`` are other names of models. ``instead`` are names that are refused with the models to ask for.
+    ``credit_usd_micros`` is what a credit is sold for (0: not set), and then ``by_plan`` is this catalogue as each plan
+    sees it: what is below its margin is not offered.
     """
 
     version: str
@@ -137,6 +153,12 @@ class Catalog:
     names: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, Instead] = field(default_factory=dict)
     routing: Routing = Routing()
+    credit_usd_micros: int = 0
+    by_plan: Mapping[str, "Catalog"] = field(default_factory=dict)
+
+    def sold_to(self, plan: str) -> "Catalog":
+        """The catalogue as a plan sees it."""
+        return self.by_plan.get(plan, self)
 
     def find(self, name: str) -> Model | None:
         """The model with this name: ours, one of ``names``, or Replicate's owner/name with or without its version.
@@ -175,11 +197,14 @@ class Catalog:
             return
         for name in model.fallback:
             fallback = self.models[name]
-            if fallback.status is not Status.ACTIVE:
+            if fallback.status is not Status.ACTIVE or not same_kinds(model, fallback, readings.request.inputs):
                 continue
             if fallback.tier <= tier and not readings.misses(fallback):
                 yield fallback
 
+
+#: The models that a request may name, and that are not offered.
+KNOWN_ONLY = (Status.UNPRICED, Status.DRAFT, Status.BELOW_MARGIN)
 
 #: An empty request: every model uses its own defaults for it.
 _NOTHING_SAID = GenerationRequest(key=Key("", ""))
@@ -203,7 +228,7 @@ def calculate_cost(model: Model, outputs: int = 1, *, counted: int = 0) -> int:
 def unit_credits(model: Model, request: GenerationRequest) -> int:
     """The price of one output for this request, in credits."""
     field, _ = COUNTED.get(model.credits_per, ("", 1))
-    return calculate_cost(model, counted=asked(model, request, field))
+    return raised(model, request.inputs, calculate_cost(model, counted=asked(model, request, field)))
 
 
 def asked(model: Model, request: GenerationRequest, field: str) -> int:
@@ -240,9 +265,9 @@ def worst_cost_of(model: Model, request: GenerationRequest, outputs: int, longes
         outputs=outputs,
         sides=(request.width or 0, request.height or 0),
         seconds=asked(model, request, "duration_s"),
-        inputs=len(request.pictures) + bool(request.input_file),
+        inputs=len(request.pictures) + len(set_pictures(model, request)) + bool(request.input_file),
         text_bytes=sum(len(text.encode(errors="replace")) for text in request.written_texts),
         tokens=asked(model, request, "max_tokens"),
         longest_s=model.cancel_after_s if longest_s is None else longest_s,
     )
-    return worst_cost_usd_micros(model.prices, asks)
+    return worst_cost_usd_micros(raised_prices(model, request.inputs, model.prices), asks)

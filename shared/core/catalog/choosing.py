@@ -12,10 +12,11 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.core.catalog.catalog import (
     DEFAULT_MODALITY,
+    KNOWN_ONLY,
     QUALITIES,
     Catalog,
     Model,
@@ -60,6 +61,10 @@ class Quote:
         return Cost(self.hold_credits, self.worst_cost_usd_micros)
 
 
+#: A model of these is answered for itself, also where its name stands among those that are refused.
+_ANSWERED = (Status.ACTIVE, Status.RETIRED, Status.BELOW_MARGIN)
+
+
 @dataclass(frozen=True, slots=True)
 class _Choice:
     model: Model
@@ -69,6 +74,7 @@ class _Choice:
 
 def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | Refusal:
     """Choose and price the model for a request of this plan, or refuse it with the reason."""
+    catalog = catalog.sold_to(plan.name)
     readings = Readings(request)
     choice = _named(catalog, readings, plan.tier) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
@@ -105,11 +111,13 @@ def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusa
     name = request.model or ""
     named = catalog.find(name)
     known = named.name if named else name
-    if known in catalog.instead and (named is None or named.status not in (Status.ACTIVE, Status.RETIRED)):
+    if known in catalog.instead and (
+        named is None or named.status not in (Status.ACTIVE, Status.RETIRED, Status.BELOW_MARGIN)
+    ):
         return _named_instead(catalog, known)
     if named is None or named.status is Status.HIDDEN:
         return _unknown(catalog, name)
-    if named.status in (Status.UNPRICED, Status.DRAFT):
+    if named.status in KNOWN_ONLY:
         return _not_offered_yet(catalog, named)
     if request.modality not in (None, named.modality):
         return Refusal(Reason.INVALID_REQUEST, f"modality must be {named.modality} for {named.name}, or left out")
@@ -124,6 +132,8 @@ def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusa
 def _succeeding(catalog: Catalog, readings: Readings, named: Model, tier: Tier) -> _Choice | Refusal:
     """The successor of a retired model, if the request allows it, the plan includes it, and it honours every field."""
     successor_of = catalog.successor_of(named)
+    if not successor_of.offered:
+        return _not_offered_yet(catalog, successor_of)
     gone = f"{named.name} is no longer offered"
     if not catalog.routing.fallback:
         return Refusal(Reason.MODEL_RETIRED, f"{gone}. Ask for {successor_of.name}.")
@@ -159,8 +169,11 @@ def _not_offered_yet(catalog: Catalog, model: Model) -> Refusal:
     """The refusal of a model that is known but not offered, with the offered one that takes most of what it takes."""
     offered = [each for each in catalog.offered(model.modality) if each.kind == model.kind]
     near = nearest_model(model, offered)
-    said = f"{model.name} is known, but not offered here"
-    return Refusal(Reason.UNKNOWN_MODEL, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
+    if model.status is Status.BELOW_MARGIN:
+        reason, said = Reason.BELOW_MARGIN, f"{model.name} is not offered here: its price in credits is too low for it"
+    else:
+        reason, said = Reason.UNKNOWN_MODEL, f"{model.name} is known, but not offered here"
+    return Refusal(reason, f"{said}. The nearest that is offered is {near}." if near else f"{said}.")
 
 
 def _kind_of(request: GenerationRequest) -> str:
@@ -182,6 +195,8 @@ def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refu
     modality = _modality_of(catalog, request)
     offered = list(catalog.offered(modality))
     default = catalog.get_model_for_plan(plan, modality)
+    if default is not None and not default.offered and not _replaceable(default, offered, plan):
+        return _not_offered_yet(catalog, default)
     if not offered:
         return Refusal(Reason.INVALID_REQUEST, f"nothing of the modality {modality} is offered here")
     if default is None:
@@ -196,9 +211,17 @@ def _fitting(catalog: Catalog, readings: Readings, plan: Plan) -> _Choice | Refu
         alike = [model for model in of_kind if model.quality == default.quality and model.tier <= plan.tier]
         if fit := _cheapest(alike, readings):
             return _Choice(fit, ChosenBy.PLAN)
-    if default.kind == kind and not readings.misses(default):
+    if default.kind == kind and default.offered and not readings.misses(default):
         return _Choice(default, ChosenBy.PLAN)
-    return _chosen(of_kind, (), ChosenBy.PLAN, readings, plan)
+    choice = _chosen(of_kind, (), ChosenBy.PLAN, readings, plan)
+    if isinstance(choice, Refusal) or default.offered or default.kind != kind:
+        return choice
+    return replace(choice, passed_over=(PassedOver(default.name, Reason.BELOW_MARGIN),))
+
+
+def _replaceable(default: Model, offered: Sequence[Model], plan: Plan) -> bool:
+    """Whether the plan has another model of the kind of its default, which is below its margin."""
+    return any(model.kind == default.kind and model.tier <= plan.tier for model in offered)
 
 
 def _no_such_kind(modality: str, offered: Sequence[Model]) -> Refusal:

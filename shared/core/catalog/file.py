@@ -7,6 +7,7 @@ Rules of this file:
    With ``replace = true`` it replaces the first file.
 3. A model without prices is unpriced, and one with ``marks`` is a draft. Neither is offered, whatever its status says.
    An entry cannot give itself one of these two statuses.
+4. A model that may lose money says why: ``allow_loss`` needs ``loss_reason``, and neither is there without the other.
 """
 
 import math
@@ -20,6 +21,7 @@ from shared.core.catalog import reading
 from shared.core.catalog.catalog import COUNTED, QUALITIES, Catalog, CreditsPer, Instead, Model, Shape, Status
 from shared.core.catalog.mapping import Input
 from shared.core.catalog.reading import CatalogError, Table
+from shared.core.catalog.settable_file import read_settable
 from shared.core.catalog.sizes import Sizing
 from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
@@ -113,8 +115,7 @@ def _model(where: str, name: str, table: Any) -> Model:
     reading.check_known(where, table, _MODEL_FIELDS)
     modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
-    tables = reading.subtable(where, table, "inputs")
-    inputs = {key: _input(f"{where}, inputs.{key}", key, raw) for key, raw in tables.items()}
+    inputs = _inputs(where, table)
     prices = tuple(_prices(where, table)) if "prices" in table else ()
     marks = _marks(where, table)
     model = Model(
@@ -144,7 +145,14 @@ def _model(where: str, name: str, table: Any) -> Model:
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
         marks=marks,
+        settable=read_settable(where, table, inputs),
+        run_s=_run_s(where, table, "run_s"),
+        least_run_s=_run_s(where, table, "least_run_s"),
+        min_margin_percent=reading.margin_percent(where, table),
+        allow_loss=reading.flag(where, table, "allow_loss"),
+        loss_reason=reading.text(where, table, "loss_reason").strip(),
     )
+    _check_money(where, model)
     _check_inputs(where, model)
     return model
 
@@ -181,6 +189,22 @@ def _page(where: str, table: Table) -> str:
     if page and not _PAGE.fullmatch(page):
         raise CatalogError(f"{where}, price_page: must be the https address of a page")
     return page
+
+
+def _run_s(where: str, table: Table, name: str) -> int:
+    """A run of the machine in seconds: not longer than Replicate lets one run. 0: it is left out."""
+    return reading.whole(where, table, name, 1, 86_400) if name in table else 0
+
+
+def _check_money(where: str, model: Model) -> None:
+    if (model.run_s or model.least_run_s) and all(price.unit is not Unit.GPU_SECOND for price in model.prices):
+        raise CatalogError(f"{where}, run_s: nothing is paid by the second of the machine (gpu_second)")
+    if model.least_run_s > model.run_s:
+        raise CatalogError(f"{where}, least_run_s: must be at most run_s")
+    if model.allow_loss != bool(model.loss_reason):
+        raise CatalogError(
+            f"{where}, allow_loss: needs loss_reason, which says why; neither is there without the other"
+        )
 
 
 def _check_inputs(where: str, model: Model) -> None:
@@ -249,6 +273,11 @@ def _input(where: str, name: str, raw: Any) -> Input:
     if given.default is not None and (problem := given.problem(given.default)):
         raise CatalogError(f"{where}: default breaks a rule: {problem}")
     return given
+
+
+def _inputs(where: str, table: Table) -> dict[str, Input]:
+    tables = reading.subtable(where, table, "inputs")
+    return {name: _input(f"{where}, inputs.{name}", name, raw) for name, raw in tables.items()}
 
 
 def _is_plain(value: object) -> bool:

@@ -13,6 +13,7 @@ Rules of this file:
    (chat_template.py).
 7. A prompt is sent whole or not at all. Its length counts as a field: a model that does not take it misses it. A system
    prompt that a template puts before the prompt counts with it, because both share the model's one text.
+8. What a request sets under ``inputs`` is sent as it is, if the entry lists it (settable.py).
 """
 
 import math
@@ -22,16 +23,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from shared.core.catalog.chat_template import plain
+from shared.core.catalog.settable import Settable, problems
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sided, sized
 from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.fields import FIELDS, PICTURES, WRITTEN
-from shared.core.requests.messages import GenerationRequest
+from shared.core.requests.messages import INPUT_PREFIX, GenerationRequest
 
 Inputs = Mapping[str, Value]
-
-#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
-INPUT_PREFIX = "input:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +111,10 @@ class Taker(Protocol):
         """Its inputs by name."""
 
     @property
+    def settable(self) -> Mapping[str, Settable]:
+        """What a request may set of it beyond our fields, by name."""
+
+    @property
     def sizing(self) -> Sizing | None:
         """How it takes a size. None: it takes none."""
 
@@ -132,7 +135,21 @@ class Mapped:
 def pictures_taken(model: Taker, request: GenerationRequest) -> tuple[str, ...]:
     """The request's pictures for which the model has an input, by address."""
     taken = {address for item in model.inputs.values() for address in _pictures(item, request)}
-    return tuple(dict.fromkeys(address for address in request.pictures if address in taken))
+    ours = (address for address in request.pictures if address in taken)
+    return tuple(dict.fromkeys([*ours, *set_pictures(model, request)]))
+
+
+def set_pictures(model: Taker, request: GenerationRequest) -> list[str]:
+    """The pictures of the request's ``inputs``, by address."""
+    given = (request.inputs.get(item.name) for item in model.settable.values() if item.kind.is_picture)
+    several = (value if isinstance(value, list) else [value] for value in given)
+    return [address for addresses in several for address in addresses if isinstance(address, str)]
+
+
+def kinds(model: Taker) -> dict[str, InputKind]:
+    """The kind of each input that a model may get, by name."""
+    filled = {item.name: item.kind for item in model.inputs.values()}
+    return filled | {item.name: item.kind for item in model.settable.values()}
 
 
 def _pictures(item: Input, request: GenerationRequest) -> list[str]:
@@ -243,17 +260,29 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
     if (request.num_outputs or 1) > 1 and all(item.field != "num_outputs" for item in model.inputs.values()):
         misses.append(Miss("num_outputs", "num_outputs must be 1", (1,)))
     with_rule = {miss.field for miss in misses}
+    misses += [Miss("inputs", rule) for rule in problems(model, request.inputs)]
+    values |= _set(model, request)
     misses += [Miss(field) for field in _left_out(model, request, size.unused) if field not in with_rule]
     return values, tuple(misses)
 
 
+def _templates(model: Taker) -> tuple[str, ...]:
+    """Its templates that are in the catalogue."""
+    written = (text for each in model.inputs.values() for text in (each.template, each.system_template))
+    return tuple(text for text in written if text)
+
+
+def _chats(model: Taker) -> bool:
+    """Whether it writes, or its template is in the catalogue."""
+    return model.modality is Modality.TEXT or bool(_templates(model))
+
+
 def _disarmed(model: Taker, request: GenerationRequest) -> GenerationRequest:
     """The request without marks of a chat, for a model that writes or whose template is in the catalogue (rule 6)."""
-    written = (text for each in model.inputs.values() for text in (each.template, each.system_template) if text)
-    templates = tuple(written)
-    if not templates and model.modality is not Modality.TEXT:
+    if not _chats(model):
         return request
-    texts: dict[str, Any] = {name: plain(text, templates) for name in WRITTEN if (text := getattr(request, name))}
+    own = _templates(model)
+    texts: dict[str, Any] = {name: plain(text, own) for name in WRITTEN if (text := getattr(request, name))}
     return replace(request, **texts)
 
 
@@ -266,6 +295,14 @@ def _with_sides(model: Taker, request: GenerationRequest) -> GenerationRequest:
     if request.resolution in choices:
         return request
     return replace(request, width=sides[0], height=sides[1], resolution=None)
+
+
+def _set(model: Taker, request: GenerationRequest) -> dict[str, Value]:
+    """The request's ``inputs``. A chat model's texts are disarmed as its prompt is."""
+    chats, templates = _chats(model), _templates(model)
+    own = {name: value for name, value in request.inputs.items() if name in model.settable}
+    texts = {name: plain(value, templates) for name, value in own.items() if chats and isinstance(value, str)}
+    return {**own, **texts}
 
 
 def _prompt_misses(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:

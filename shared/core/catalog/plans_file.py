@@ -48,7 +48,7 @@ class _Scope(StrEnum):
     USER = "user"
 
 
-_PLAN_FIELDS = ("tier", "default_models", "allowance", "limits", "concurrency", "weight")
+_PLAN_FIELDS = ("tier", "default_models", "allowance", "limits", "concurrency", "weight", "min_margin_percent")
 _ALLOWANCE_FIELDS = ("credits", "period", "rollover_credits")
 _LIMIT_FIELDS = ("window", "unit", "amount", "effect", "scope")
 
@@ -106,6 +106,7 @@ def _plan(where: str, name: str, table: Any, catalog: Catalog, usual: Mapping[st
         limits=tuple(_limits(where, table)),
         concurrency=concurrency,
         weight=reading.whole(where, table, "weight", 1, MOST_WEIGHT) if "weight" in table else 1,
+        min_margin_percent=reading.margin_percent(where, table),
     )
 
 

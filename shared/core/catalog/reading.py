@@ -120,3 +120,9 @@ def whole(where: str, table: Table, field: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise CatalogError(f"{where}, {field}: must be a whole number from {low} to {high}, not {value!r}")
     return value
+
+
+def margin_percent(where: str, table: Table) -> int | None:
+    """The least margin of a plan or a model, in per cent of what its credits are sold for. None: it is left out."""
+    field = "min_margin_percent"
+    return whole(where, table, field, 0, 99) if field in table else None

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from shared.core.catalog.catalog import Catalog, Model, asked, unit_credits
 from shared.core.catalog.mapping import Inputs, inputs_of, references, seed_of
+from shared.core.catalog.settable import raised_prices
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.modality import Modality
@@ -154,7 +155,7 @@ def attempt_on(
         own_seed=request.seed is None and "seed" in model.inputs,
         outputs=mapped.outputs,
         unit_credits=unit_credits(model, request),
-        prices=model.prices,
+        prices=raised_prices(model, request.inputs, model.prices),
         seconds=asked(model, request, "duration_s"),
         output_bytes=model.output_bytes,
         destination=(request.destination or "") if kind is Kind.TRAINING else "",

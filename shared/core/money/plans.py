@@ -24,6 +24,7 @@ class Plan:
 
     ``default_models`` are the models of requests that name none, by modality. ``concurrency`` is how many generations
     of an account may be in flight (None: no bound). ``weight`` is the share of an account beside the others.
+    ``min_margin_percent`` is the least margin of the models that it is sold (None: none may lose money).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Plan:
     limits: tuple[Limit, ...] = ()
     concurrency: int | None = None
     weight: int = 1
+    min_margin_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Rules of this file:
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 from typing import TypeVar
 
@@ -20,7 +21,9 @@ G = TypeVar("G", str, User)
 class Used:
     """What one generation used. ``model`` is that of the last attempt; empty if there was no attempt.
 
-    ``cost_usd_micros`` is an estimate, summed over all attempts, on whichever model.
+    ``cost_usd_micros`` is an estimate, summed over all attempts, on whichever model. ``took_s`` is the time from its
+    opening to its end (None: it has not ended). ``unit_credits`` is the price of one output. ``prediction_id`` is that
+    of the last attempt at its provider.
     """
 
     account_id: str
@@ -30,6 +33,11 @@ class Used:
     outputs: int
     captured_credits: int
     cost_usd_micros: int
+    opened_at: datetime
+    took_s: int | None = None
+    refunded_credits: int = 0
+    unit_credits: int = 0
+    prediction_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

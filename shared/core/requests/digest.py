@@ -12,7 +12,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from shared.core.requests.field_types import Flag, Number
+from shared.core.requests.field_types import Flag, Inputs, Number
 from shared.core.requests.fields import FIELDS
 
 if TYPE_CHECKING:
@@ -30,7 +30,15 @@ def digest_of(request: "GenerationRequest") -> str:
         elif isinstance(field.type, Number) and value is not None:
             # 3 and 3.0 are one number, and so are -0.0 and 0.0.
             content[field.name] = value if field.type.whole else value + 0.0
+        elif isinstance(field.type, Inputs):
+            if value:
+                content[field.name] = {name: _one_number(each) for name, each in value.items()}
         elif value:
             content[field.name] = value
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _one_number(value: object) -> object:
+    """A number in one form: 3 and 3.0 are one, as of our own fields. Anything else as it is."""
+    return value + 0.0 if isinstance(value, (int, float)) and not isinstance(value, bool) else value

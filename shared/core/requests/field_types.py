@@ -56,7 +56,27 @@ class Addresses:
     characters: int
 
 
-FieldType = Text | Number | Flag | Pairs | Addresses
+#: A value of a model's own input, as JSON has it.
+InputValue = str | int | float | bool | list[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Inputs:
+    """At most ``most`` inputs of a named model: names, and values that are texts, numbers, true, false or lists.
+
+    A text has at most ``characters``, a list at most ``several`` texts, a number at most ``limit`` on both sides of 0,
+    and the whole at most ``total_bytes`` as JSON. The entry of the model knows the bounds of each (settable.py).
+    """
+
+    most: int
+    characters: int
+    several: int
+    limit: int
+    total_bytes: int
+    name_pattern: str
+
+
+FieldType = Text | Number | Flag | Pairs | Addresses | Inputs
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -90,4 +110,4 @@ class Field:
     @property
     def written(self) -> bool:
         """Whether the field is in the user's own words and may reach a model (rule 2)."""
-        return isinstance(self.type, Text) and self.type.written
+        return isinstance(self.type, Inputs) or (isinstance(self.type, Text) and self.type.written)

@@ -14,7 +14,7 @@ Rules of this file:
 
 from shared.core.keys import ID_PATTERN
 from shared.core.modality import Modality
-from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 
 #: What Darkroom can make.
 MODALITIES: tuple[str, ...] = tuple(Modality)
@@ -312,6 +312,15 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("trigger_word", _written(60), "The word for the trained subject.", "ADAPRT", ("training",), "WORD"),
     Field("training_steps", Number(1, 100_000), "The number of training steps.", 1000, ("training",), "N", shown=True),
+    Field(
+        "inputs",
+        Inputs(20, 8192, 14, 2**53, 32_768, r"[A-Za-z_][A-Za-z0-9_]{0,63}"),
+        "More inputs of the model that `model` names.",
+        {"raw": True},
+        unit="JSON",
+        more="The catalogue lists for each model which can be set, with kind, bounds and worst price; any other is "
+        "refused by name. Texts are screened; an address is fetched and screened like that of `image_url`.",
+    ),
     Field(
         "max_credits",
         Number(0, 1_000_000_000),

@@ -1,9 +1,9 @@
 """The JSON Schema of a message of the request queue, made from the table of fields.
 
 Rules of this file:
-1. The parser takes exactly what the schema allows, except for three rules that no schema can express: an integer is
-   written without a fraction (``64``, not ``64.0``), the folder of an ``input_file`` is the user's own, and the message
-   as a whole is bounded in bytes.
+1. The parser takes exactly what the schema allows, except for four rules that no schema can express: an integer is
+   written without a fraction (``64``, not ``64.0``), the folder of an ``input_file`` is the user's own, ``inputs`` and
+   the message as a whole are bounded in bytes.
 2. Patterns mean the same in Python and ECMAScript. Their end is "no character follows", because Python's ``$`` also
    matches before a final line break.
 3. A null is the same as an absent field, so every type allows it. An empty text is the same as an absent one, so every
@@ -13,7 +13,7 @@ Rules of this file:
 from typing import Any
 
 from shared.core.keys import ID_PATTERN, ID_RULE
-from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 from shared.core.requests.fields import FIELDS
 
 Schema = dict[str, Any]
@@ -23,9 +23,16 @@ _END = r"(?![\s\S])"
 #: What every store accepts: no NUL, no half of a surrogate pair.
 _STORABLE = rf"^[^\u0000\uD800-\uDFFF]*{_END}"
 
+#: Values of ``inputs`` that are the same as none.
+_ABSENT: list[Any] = [None, "", []]
+
+#: A request that names its model.
+_A_MODEL: Schema = {"required": ["model"], "properties": {"model": {"type": "string", "minLength": 1}}}
+
 _COMMENT = (
     "Made by `python3 -m dev fields --write` from shared/core/requests/fields.py. Beyond it: a whole number has no "
-    "fraction (64, not 64.0), the folder of input_file is the user's own, and a message has at most 256 KiB."
+    "fraction (64, not 64.0), the folder of input_file is the user's own, inputs has at most 32 KiB, and "
+    "a message at most 256 KiB."
 )
 
 
@@ -67,6 +74,7 @@ def _generation() -> Schema:
         "allOf": [
             {"if": training, "else": a_prompt},
             {"if": _requires("continuation", {"const": True}), "then": a_file},
+            {"if": _requires("inputs", {"not": {"additionalProperties": {"enum": _ABSENT}}}), "then": _A_MODEL},
             {"if": _requires("strict", {"const": True}), "then": {"propertyNames": {"enum": known}}},
         ],
     }
@@ -92,6 +100,8 @@ def _type(field: Field) -> Schema:
             return {"type": ["integer" if whole else "number", "null"], "minimum": low, "maximum": high}
         case Flag():
             return {"type": ["boolean", "null"]}
+        case Inputs() as inputs:
+            return _inputs(inputs)
         case Addresses(most, characters):
             address = {"type": "string", "minLength": 1, "maxLength": characters, "pattern": _STORABLE}
             return {"type": ["array", "null"], "maxItems": most, "items": address}
@@ -103,6 +113,19 @@ def _type(field: Field) -> Schema:
                 "propertyNames": one,
                 "additionalProperties": one,
             }
+
+
+def _inputs(inputs: Inputs) -> Schema:
+    text = {"maxLength": inputs.characters, "pattern": _STORABLE}
+    number = {"minimum": -inputs.limit, "maximum": inputs.limit}
+    one = {"type": ["string", "number", "boolean", "null"], **text, **number}
+    several = {"type": "array", "maxItems": inputs.several, "items": {"type": "string", "minLength": 1, **text}}
+    return {
+        "type": ["object", "null"],
+        "maxProperties": inputs.most,
+        "propertyNames": {"pattern": f"^{inputs.name_pattern}{_END}"},
+        "additionalProperties": {"anyOf": [one, several]},
+    }
 
 
 def _text(text: Text) -> Schema:

@@ -5,7 +5,7 @@ Rules of this file:
 2. Formats grow by optional fields only, because a queue may hold messages of the version before and after.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,11 @@ from typing import Any
 from shared.core.keys import GivenIds, Key
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
+from shared.core.requests.field_types import InputValue
 from shared.core.requests.fields import PICTURES, WRITTEN
+
+#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
+INPUT_PREFIX = "input:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,7 @@ class GenerationRequest:
     destination: str | None = None
     trigger_word: str | None = None
     training_steps: int | None = None
+    inputs: Mapping[str, InputValue] = field(default_factory=dict)
     max_credits: int | None = None
     allow_fallback: bool = True
     strict: bool = False
@@ -71,8 +76,21 @@ class GenerationRequest:
 
     @property
     def written_texts(self) -> tuple[str, ...]:
-        """The texts that the user wrote, in the order in which a model reads them (fields.py), without absent ones."""
-        return tuple(text for name in WRITTEN if (text := getattr(self, name)))
+        """The texts that the user wrote, in the order in which a model reads them (fields.py), without absent ones.
+
+        Every text of ``inputs`` is one of them: only the model's entry knows which of these are choices or addresses.
+        """
+        return self.texts_beside(())
+
+    def texts_beside(self, pictures: Collection[str]) -> tuple[str, ...]:
+        """The written texts, without what the inputs of these names have: the addresses of pictures."""
+        written = (getattr(self, name) for name in WRITTEN)
+        return tuple(text for value in written for text in _texts(value, pictures) if text)
+
+    @property
+    def may_have_pictures(self) -> bool:
+        """Whether a picture may have been stored for it: of our own fields, or an address in ``inputs``."""
+        return bool(self.pictures) or any(_is_address(text) for text in _texts(self.inputs, ()))
 
     @property
     def pictures(self) -> tuple[str, ...]:
@@ -80,8 +98,17 @@ class GenerationRequest:
         found = (getattr(self, name) for name in PICTURES)
         return tuple(address for value in found if value for address in ((value,) if isinstance(value, str) else value))
 
-    def with_picture(self, address: str, reference: str) -> "GenerationRequest":
-        """The request with a reference in place of an address, wherever it has that."""
+    def place_of(self, address: str) -> str:
+        """The field or input that has an address of a picture, for a sentence."""
+        for name in PICTURES:
+            value = getattr(self, name)
+            if value == address or (isinstance(value, tuple) and address in value):
+                return name
+        found = (f"inputs.{name}" for name, value in self.inputs.items() if address in _texts(value, ()))
+        return next(found, PICTURES[0])
+
+    def with_picture(self, address: str, reference: str, inputs: Collection[str] = ()) -> "GenerationRequest":
+        """The request with a reference in place of an address, in our fields and in the ``inputs`` of these names."""
         changed: dict[str, Any] = {}
         for name in PICTURES:
             value = getattr(self, name)
@@ -89,17 +116,46 @@ class GenerationRequest:
                 changed[name] = reference
             elif isinstance(value, tuple):
                 changed[name] = tuple(reference if each == address else each for each in value)
-        return replace(self, **changed)
+        own: dict[str, InputValue] = dict(self.inputs)
+        for name in inputs:
+            match own.get(name):
+                case list() as several:
+                    own[name] = [reference if each == address else each for each in several]
+                case str() as one if one == address:
+                    own[name] = reference
+        return replace(self, inputs=own, **changed)
 
     def to_json(self) -> dict[str, Any]:
         """The message that ``parse_request`` reads back, without absent fields. Unknown fields are null."""
         named = ((each.name, getattr(self, each.name)) for each in fields(self))
         kept = {name: value for name, value in named if value is not None and name not in _NOT_IN_MESSAGE}
         kept["metadata"] = dict(self.metadata)
+        kept["inputs"] = dict(self.inputs)
+        if not self.inputs:
+            del kept["inputs"]
         if not self.strict:
             del kept["strict"]
         unknown = dict.fromkeys(self.unknown_fields)
         return {**self.key.in_message, **kept, **unknown}
+
+
+def _texts(value: object, but: Collection[str]) -> Iterator[str]:
+    """The texts of a field, of a list, or of an object beside the names ``but``."""
+    match value:
+        case str():
+            yield value
+        case list():
+            yield from (each for each in value if isinstance(each, str))
+        case Mapping():
+            for name, each in value.items():
+                if name not in but:
+                    yield from _texts(each, ())
+        case _:
+            return
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("https://", INPUT_PREFIX))
 
 
 #: Attributes of a request that are not fields of its message.

@@ -6,9 +6,11 @@ Rules of this file:
 2. Unknown fields are left out and named, so that a typo is noticed. With ``strict`` they are refused.
 3. A field that is null is absent.
 4. Names, types and bounds are those of the table (fields.py). This file has only the rules for several fields: every
-   request but a training needs a prompt, an input file is in the user's own folder, a continuation needs a sound.
+   request but a training needs a prompt, an input file is in the user's own folder, a continuation needs a sound,
+   inputs need a named model.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +21,7 @@ from shared.core.keys import ID_RULE, GivenIds, Key, is_id
 from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.digest import digest_of
-from shared.core.requests.field_types import Addresses, Field, Flag, Number, Pairs, Text
+from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, InputValue, Number, Pairs, Text
 from shared.core.requests.fields import FIELD, UPLOAD_RULE
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
@@ -165,6 +167,8 @@ def _value(field: Field, value: object) -> Any:
             return _pairs(field.name, value, pairs)
         case Addresses() as addresses:
             return _addresses(field.name, value, addresses)
+        case Inputs() as inputs:
+            return _inputs(field.name, value, inputs)
 
 
 def _unknown_refused(unknown: tuple[str, ...]) -> str:
@@ -178,6 +182,8 @@ def _unknown_refused(unknown: tuple[str, ...]) -> str:
 
 def _check_together(key: Key, given: Mapping[str, Any]) -> None:
     """Check the rules that concern several fields."""
+    if given["inputs"] and given["model"] is None:
+        raise _FieldError("inputs needs a model: name the one whose inputs these are")
     if given["continuation"] and given["input_file"] is None:
         raise _FieldError("continuation needs an input_file: the sound to go on from")
     # A user may use only files of their own folder, in the account that pays: never those of another user or account.
@@ -253,6 +259,38 @@ def _addresses(name: str, value: object, rule: Addresses) -> tuple[str, ...] | N
     if not good or not all(isinstance(each, str) and 0 < len(each) <= rule.characters for each in value):  # type: ignore[attr-defined]  # by good
         raise _FieldError(f"{name} must be at most {rule.most} addresses of at most {rule.characters} characters")
     return tuple(_storable(name, each) for each in value) or None  # type: ignore[attr-defined]  # by good
+
+
+def _inputs(name: str, value: object, rule: Inputs) -> dict[str, InputValue]:
+    """The inputs that a request sets, without absent ones. The bounds of the whole are checked first."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(value) > rule.most:
+        raise _FieldError(f"{name} must be an object of at most {rule.most} names and values")
+    if len(json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")) > rule.total_bytes:
+        raise _FieldError(f"{name} must have at most {rule.total_bytes} bytes")
+    for each in value:
+        if not re.fullmatch(rule.name_pattern, each):
+            raise _FieldError(f"{name} has a name that no input has: {_printable(each)}")
+    return {each: _input(f"{name}.{each}", item, rule) for each, item in value.items() if item not in (None, "", [])}
+
+
+def _input(name: str, value: object, rule: Inputs) -> InputValue:
+    match value:
+        case str() if len(value) <= rule.characters:
+            return _storable(name, value)
+        case bool():
+            return value
+        case int() | float() if -rule.limit <= value <= rule.limit:
+            return value
+        case list() if len(value) <= rule.several and all(
+            isinstance(each, str) and 0 < len(each) <= rule.characters for each in value
+        ):
+            return [_storable(name, each) for each in value]
+    raise _FieldError(
+        f"{name} must be a text of at most {rule.characters} characters, a number, true, false, or a list of at most "
+        f"{rule.several} texts"
+    )
 
 
 def _printable(name: str) -> str:

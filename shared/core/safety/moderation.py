@@ -12,7 +12,7 @@ Rules of this file:
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from shared.core.modality import InputKind, Modality
@@ -117,7 +117,8 @@ class Policy:
     """From which severity each category is refused: for everybody, and per plan (``plans``); and the other rules.
 
     ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
-    without any screening ("video", "audio", "training").
+    without any screening ("video", "audio", "training"). ``loosened`` are the inputs of models that a request may set
+    although they loosen a model's own safety.
     """
 
     version: str
@@ -127,6 +128,7 @@ class Policy:
     partial_outputs: Partial = Partial.DELIVER_SAFE
     unscreened: frozenset[str] = frozenset()
     screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
+    loosened: frozenset[str] = frozenset()
 
     def thresholds(self, plan: str) -> Mapping[Category, int]:
         """From which severity each category is refused for a plan. A plan that the policy does not name has no own."""
@@ -150,15 +152,8 @@ class Policy:
             for plan, own in self.plans.items()
         }
         said = "-".join(f"{category.value}{thresholds[category]}" for category in Category if category in thresholds)
-        return Policy(
-            version=f"{self.version}+{said}",
-            refuse_from={**self.refuse_from, **thresholds},
-            plans=plans,
-            allow_topics=self.allow_topics,
-            partial_outputs=self.partial_outputs,
-            unscreened=self.unscreened,
-            screeners=self.screeners,
-        )
+        refuse_from = {**self.refuse_from, **thresholds}
+        return replace(self, version=f"{self.version}+{said}", refuse_from=refuse_from, plans=plans)
 
 
 _DEFAULT_RULE = ScreenerRule()
@@ -316,6 +311,15 @@ def not_screened(policy: Policy, modality: str) -> Refusal:
     made = _MADE.get(modality, "This")
     said = f"{made} cannot be checked here, so none is offered, whatever the model."
     return Refusal(Reason.NOT_SCREENED, f"{said} Pictures and texts can be checked.")
+
+
+def not_loosened(policy: Policy, inputs: Iterable[str]) -> Refusal | None:
+    """Why a request may not set these inputs, which loosen a model's own safety. None if the policy allows them."""
+    refused = [name for name in inputs if name not in policy.loosened]
+    if not refused:
+        return None
+    said = f"inputs.{refused[0]} loosens the model's own safety, which is not allowed here"
+    return Refusal(Reason.INVALID_REQUEST, f"{said}: leave it out")
 
 
 def keyed_digest(key: bytes, content: bytes) -> str:

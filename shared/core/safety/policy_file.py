@@ -16,7 +16,7 @@ from shared.core.safety.moderation import UNSCREENED_MODALITIES, Category, Parti
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 1, 8
 
 _TOPICS = {topic.value for topic in Topic}
-_TABLES = {"version", "refuse_from", "plans", "allow_topics", "partial_outputs", "unscreened", "screeners"}
+_TABLES = {"version", "refuse_from", "plans", "allow_topics", "partial_outputs", "unscreened", "loosened", "screeners"}
 
 #: Bounds of a screener's rule. An invocation has two minutes for everything.
 _BOUNDS: Mapping[str, tuple[float, float]] = {"timeout_s": (0.1, 60), "failures": (1, 1000), "pause_s": (0.1, 3600)}
@@ -49,6 +49,7 @@ def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
         partial_outputs=reading.partial(raw.get("partial_outputs", Partial.DELIVER_SAFE.value)),
         unscreened=reading.among("unscreened", raw.get("unscreened", []), UNSCREENED_MODALITIES),
         screeners=reading.screeners(reading.table("screeners", raw.get("screeners", {}))),
+        loosened=reading.names("loosened", raw.get("loosened", [])),
     )
 
 
@@ -78,13 +79,16 @@ class _Reading:
             if name not in names:
                 raise self.wrong(f"{where}.{name}".strip("."), f"is not known; known are {', '.join(sorted(names))}")
 
-    def among(self, where: str, raw: Any, known: Collection[str]) -> frozenset[str]:
+    def names(self, where: str, raw: Any) -> frozenset[str]:
         if not isinstance(raw, list) or not all(isinstance(item, str) for item in raw):
             raise self.wrong(where, "must be a list of texts")
-        for name in raw:
-            if name not in known:
-                raise self.wrong(where, f"{name!r} is not known; known are {', '.join(sorted(known))}")
         return frozenset(raw)
+
+    def among(self, where: str, raw: Any, known: Collection[str]) -> frozenset[str]:
+        names = self.names(where, raw)
+        for name in sorted(names - set(known)):
+            raise self.wrong(where, f"{name!r} is not known; known are {', '.join(sorted(known))}")
+        return names
 
     def thresholds(self, where: str, raw: Any) -> dict[Category, int]:
         table = self.table(where, raw)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import typer
 
+from dev.fakes.catalogs import plans_of
 from replicate_simulator.models import Input
 from shared.adapters.replicate.drift import drift
 from shared.cli.catalog import catalog as commands
@@ -16,6 +17,7 @@ from shared.cli.context import CommandContext, Operations
 from shared.cli.printing import Screen
 from shared.config.data_files import check_catalog
 from shared.core.catalog.catalog import Catalog, Status
+from shared.core.catalog.margin import sold
 from tests.adapters.replicate_api.test_drift import catalog, publish
 from tests.adapters.replicate_api.world import api_at, running_world
 from tests.cli.counter import ENV
@@ -34,8 +36,8 @@ class CheckOperations:
 
     @property
     def deps(self) -> Any:
-        """The catalogue."""
-        return SimpleNamespace(catalog=self.offered)
+        """The catalogue and the plans."""
+        return SimpleNamespace(catalog=self.offered, plans=plans_of(self.offered))
 
     @property
     def replicate(self) -> Any:
@@ -82,6 +84,16 @@ async def test_the_catalogue_is_checked(
     out = capsys.readouterr().out
     assert printed in out
     assert ("DIFFERENCE" in out) == (code == 1)
+
+
+async def test_what_is_below_its_margin_is_shown_and_no_drift(capsys: pytest.CaptureFixture[str]) -> None:
+    """The arithmetic follows, and the exit code is that of the comparison."""
+    offered = catalog()
+    async with running_world() as world:
+        assert await checked(world.url, sold(offered, plans_of(offered), 1)) == 0
+    out = capsys.readouterr().out
+    assert "All 1 models are as the catalogue describes them.\n\nPLAN" in out
+    assert "costs 0.003000 USD at worst, 1 credit sells for 0.000001: -299900 %, at least 0 %  no\n" in out
 
 
 async def test_what_is_retired_is_skipped(capsys: pytest.CaptureFixture[str]) -> None:

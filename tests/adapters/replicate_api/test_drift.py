@@ -75,6 +75,20 @@ async def test_what_would_break_a_request_is_found(
     assert found.text.startswith(text)
 
 
+async def test_what_a_request_may_set_is_compared_too(world: World) -> None:
+    """An input that is gone is marked where it stands; one that is narrower is narrowed there."""
+    listed = "[models.flux.settable]\n"
+    listed += 'raw = { type = "flag", price_percent = 100 }\n'
+    listed += 'grain = { type = "whole", from = 0, to = 9, price_percent = 100 }\n'
+    ours = parse_catalog(f"{CATALOG.format(replicate=SCHNELL)}\n{listed}")
+    publish(world, raw=Input("boolean"), grain=Input("integer", minimum=0, maximum=9))
+    assert await drift(world.api, ours) == []
+    publish(world, raw=None, grain=Input("integer", minimum=0, maximum=5))
+    gone, narrower = await drift(world.api, ours)
+    assert gone.fix == {"marks": {"settable.raw": "the model has no such input any more"}}
+    assert narrower.fix == {"settable": {"grain": {"to": 5}}}
+
+
 async def test_what_a_model_has_learned_breaks_nothing(world: World) -> None:
     """New inputs, more choices, wider ranges."""
     publish(

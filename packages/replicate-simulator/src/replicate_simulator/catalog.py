@@ -72,7 +72,7 @@ def _model(entry: Mapping[str, Any]) -> Model:
     return Model(
         name,
         version or None,
-        {key: _input(key, each) for key, each in given.items()},
+        {key: _input(key, each) for key, each in (*given.items(), *entry.get("settable", {}).items())},
         modality=cast(Modality, modality),
         output=cast(Shape, output),
         official=not version,

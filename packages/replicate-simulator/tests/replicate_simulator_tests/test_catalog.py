@@ -42,6 +42,10 @@ prompt = {{ type = "text", required = false }}
 length = {{ type = "whole", field = "duration_s", choices = [5, 9], default = 9 }}
 loop = {{ type = "flag" }}
 
+[models.film.settable]
+style_frame = {{ type = "image", price_percent = 100 }}
+grain = {{ type = "whole", from = 0, to = 9, default = 3, price_percent = 100 }}
+
 [models.tune]
 replicate = "acme/tune:{HASH}"
 modality = "audio"
@@ -93,6 +97,8 @@ def test_a_catalog_is_read_as_the_model_sees_it() -> None:
         "length",
         Input("integer", 9, enum=(5, 9)),
     )
+    assert film.inputs["style_frame"] == Input("string", holds="image")
+    assert film.inputs["grain"] == Input("integer", 3, minimum=0, maximum=9)
     assert (film.inputs["prompt"].required, film.inputs["loop"].kind) == (False, "boolean")
     assert (tune.version, tune.official) == (HASH, False)
     assert (unwanted.modality, unwanted.output) == ("text", "chunks")

@@ -212,10 +212,11 @@ def _screenings(columns: Columns) -> tuple[ScreeningRecord, ...]:
     return tuple(record for raw in columns.json("screenings", list) or [] if (record := read_record(raw)))
 
 
-_USED_NUMBERS = ("unit_credits", "captured_credits", "cost_usd_micros")
+_USED_NUMBERS = ("unit_credits", "captured_credits", "refunded_credits", "cost_usd_micros")
+_USED_TIMES = ("opened_at", "ended_at")
 
 #: The columns that ``used_of`` reads.
-USED_COLUMNS = ("PartitionKey", "RowKey", "user_id", "state", "model", *_USED_NUMBERS)
+USED_COLUMNS = ("PartitionKey", "RowKey", "user_id", "state", "model", "prediction_id", *_USED_NUMBERS, *_USED_TIMES)
 
 
 def used_of(row: Mapping[str, Any]) -> Used:
@@ -225,15 +226,21 @@ def used_of(row: Mapping[str, Any]) -> Used:
     the list of outputs need not be read.
     """
     columns = Columns(row)
-    captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 1
+    captured, unit = columns.get("captured_credits", int), columns.maybe("unit_credits", int) or 0
+    opened_at, ended_at = columns.time("opened_at"), columns.maybe_time("ended_at")
     return Used(
         account_id=columns.get("PartitionKey", str),
         user_id=columns.get("user_id", str),
         model=columns.maybe("model", str) or "",
         succeeded=columns.one_of("state", State) is State.SUCCEEDED,
-        outputs=captured // unit,
+        outputs=captured // (unit or 1),
         captured_credits=captured,
         cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
+        opened_at=opened_at,
+        took_s=round((ended_at - opened_at).total_seconds()) if ended_at else None,
+        refunded_credits=columns.maybe("refunded_credits", int) or 0,
+        unit_credits=unit,
+        prediction_id=columns.maybe("prediction_id", str) or "",
     )
 
 

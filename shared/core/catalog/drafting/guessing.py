@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.catalog.drafting.published import PublishedInput
+from shared.core.catalog.input_names import changes_safety, holds_secret
 from shared.core.modality import InputKind
 from shared.core.requests.field_types import Flag, Number, Text
 from shared.core.requests.fields import FIELD, PICTURES
 
-_SAFETY = re.compile(r"safety|moderat|nsfw|watermark", re.ASCII)
-_SECRET = re.compile(r"(^|_)(token|tokens?_?secret|api_?key|secret|password|credentials?)($|_)|^hf_|^wandb_", re.ASCII)
 _MOST_PICTURES = re.compile(r"\b(?:maximum|at most|up to|1-)(?: of)? ?(\d{1,2})\b", re.ASCII)
 _PICTURE = re.compile(r"(^|_)(image|images|img|picture|photo|frame)($|_)", re.ASCII)
 _LAST_FRAME = re.compile(r"^(end|last|tail|final)_(image|frame)(_image)?$", re.ASCII)
@@ -78,9 +77,9 @@ def meanings(inputs: Mapping[str, PublishedInput]) -> Meanings:
 
 
 def _never_sent(each: PublishedInput) -> str:
-    if each.format == "password" or _SECRET.search(each.name):
+    if each.format == "password" or holds_secret(each.name):
         return "it holds a secret"
-    if _SAFETY.search(each.name):
+    if changes_safety(each.name):
         return "it changes the model's own safety"
     if each.description.lower().startswith("deprecated"):
         return "the model calls it deprecated"

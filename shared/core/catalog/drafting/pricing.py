@@ -7,21 +7,19 @@ Rules of this file:
 3. An input picture counts as one megapixel, a size without a number as one: as in the app's own catalogue.
 """
 
-import re
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 from shared.core.catalog.drafting.draft import Draft
-from shared.core.catalog.margin import credits_for
+from shared.core.catalog.margin import credits_for, megapixels
 from shared.core.catalog.reading import CatalogError
 from shared.core.modality import Modality
 from shared.core.money.pricing import Price, Unit
-
-_MEGAPIXELS = re.compile(r"(\d+(?:\.\d+)?) ?mp", re.ASCII)
-_KILOPIXELS = re.compile(r"(\d)k", re.ASCII)
 
 #: What credits are counted by, for a price in these units, if the entry has an input that is counted.
 _PER: Mapping[Unit, tuple[str, str]] = {
@@ -61,6 +59,7 @@ def priced(draft: Draft, given: Priced) -> Draft:
     credits = given.credits if given.credits is not None else _proposed(draft, given, per)  # noqa: A001  # the entry's word
     table = {name: value for name, value in draft.table.items() if name not in ("inputs", "credits_per")}
     table |= {"credits": credits, **({"credits_per": per} if per else {})}
+    table |= {"run_s": given.run_s} if given.run_s is not None and _by_machine(given) else {}
     table |= {
         "prices": [{"unit": price.unit.value, "usd_micros": price.usd_micros} for price in given.prices],
         "price_date": given.day,
@@ -88,40 +87,40 @@ def _per(table: Mapping[str, Any], prices: Sequence[Price]) -> str:
     return ""
 
 
+def _by_machine(given: Priced) -> bool:
+    return any(price.unit is Unit.GPU_SECOND for price in given.prices)
+
+
 def _proposed(draft: Draft, given: Priced, per: str) -> int:
     table = draft.table
-    if any(price.unit is Unit.GPU_SECOND for price in given.prices) and given.run_s is None:
+    if _by_machine(given) and given.run_s is None:
         of = per.replace("_", " ") or "output"
         said = f"{draft.name}: the machine is paid by the second. Say --run-s, its seconds for one {of} at worst"
         raise CatalogError(f"{said}, or --credits")
     if per != "second" and any(price.unit is Unit.SECOND for price in given.prices):
         raise CatalogError(f"{draft.name}: a price by the second needs an input for the duration, with a default")
-    counts: Mapping[Unit, Decimal] = {
-        Unit.IMAGE: Decimal(1),
-        Unit.RUN: Decimal(1),
-        Unit.SECOND: Decimal(1),
-        Unit.GPU_SECOND: Decimal(given.run_s or 0),
-        Unit.MEGAPIXEL_IN: Decimal(1),
+    counts: Mapping[Unit, Fraction] = {
+        Unit.IMAGE: Fraction(1),
+        Unit.RUN: Fraction(1),
+        Unit.SECOND: Fraction(1),
+        Unit.GPU_SECOND: Fraction(given.run_s or 0),
+        Unit.MEGAPIXEL_IN: Fraction(1),
         Unit.MEGAPIXEL_OUT: most_megapixels(table),
-        Unit.MILLION_TOKENS_IN: Decimal(table.get("prompt_characters", [3, 500])[1]) / 1_000_000,
-        Unit.MILLION_TOKENS_OUT: Decimal(1000) / 1_000_000,
+        Unit.MILLION_TOKENS_IN: Fraction(table.get("prompt_characters", [3, 500])[1], 1_000_000),
+        Unit.MILLION_TOKENS_OUT: Fraction(1000, 1_000_000),
     }
-    worst = sum((price.usd_micros * counts[price.unit] for price in given.prices), Decimal(0))
-    return credits_for(int(worst.to_integral_value(rounding="ROUND_CEILING")))
+    worst = sum((price.usd_micros * counts[price.unit] for price in given.prices), Fraction(0))
+    return credits_for(math.ceil(worst))
 
 
-def most_megapixels(table: Mapping[str, Any]) -> Decimal:
+def most_megapixels(table: Mapping[str, Any]) -> Fraction:
     """The largest size that can be requested, by sides or by a word such as "2 MP" or "4K"; else one megapixel."""
-    sizes = [Decimal(1)]
+    sizes = [Fraction(1)]
     sizing = table.get("sizing")
     if isinstance(sizing, Mapping):
-        sizes.append(Decimal(sizing["to"]) ** 2 / 1_000_000)
+        sizes.append(Fraction(sizing["to"] ** 2, 1_000_000))
     for name, each in table.get("inputs", {}).items():
         if each.get("field", name) != "resolution":
             continue
-        for choice in map(str.lower, map(str, each.get("choices", []))):
-            if found := _MEGAPIXELS.fullmatch(choice):
-                sizes.append(Decimal(found[1]))
-            elif found := _KILOPIXELS.fullmatch(choice):
-                sizes.append((Decimal(found[1]) * 1024) ** 2 / 1_000_000)
+        sizes += [megapixels(str(choice)) for choice in each.get("choices", [])]
     return max(sizes)
