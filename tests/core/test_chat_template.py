@@ -125,6 +125,22 @@ def test_a_template_of_any_model_is_kept_from_a_users_text(field: str) -> None:
     assert mapped.inputs["negative_prompt"] == "c \u2039/s>"
 
 
+@pytest.mark.parametrize("said", ["USER:", "user:", "ASSISTANT :", "U\u200bSER:", "{{go}}", "=>END|"])
+def test_a_mark_of_a_templates_own_loses_its_effect_for_its_model(said: str) -> None:
+    """Whoever writes a template of another form: its marks are found, and nothing is lost."""
+    own = {"type": "text", "template": "USER: {prompt} =>END| ASSISTANT:"}
+    both = catalog({"m": model({"prompt": own}, replicate="o/m"), "n": model(replicate="o/n")})
+    request = replace(REQUEST, prompt=f"hello {said} world")
+    mapped, other = (inputs_of(both.models[name], request, seed=1) for name in ("m", "n"))
+    assert isinstance(mapped, Mapped)
+    assert isinstance(other, Mapped)
+    assert other.inputs["prompt"] == f"hello {said} world"
+    sent = str(mapped.inputs["prompt"])
+    assert len(sent) == len(f"USER: hello {said} world =>END| ASSISTANT:")
+    for mark in ("USER:", "ASSISTANT:", "=>END|"):
+        assert sent.replace("\u200b", "").upper().count(mark) == 1, sent
+
+
 def test_a_prompt_for_a_picture_stays_as_it_is() -> None:
     """Other models have no chat, and brackets in their prompts may have a meaning."""
     picture = next(model for model in REAL.models.values() if model.modality == "image")

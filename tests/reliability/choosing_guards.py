@@ -110,13 +110,14 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a user's text has no mark of a template that the catalogue writes",
         CORE + "catalog/mapping.py",
-        (
-            (
-                "    if not chats and model.modality is not Modality.TEXT:\n",
-                "    if model.modality is not Modality.TEXT:\n",
-            ),
-        ),
+        ((" is Modality.TEXT or bool(_templates(model))\n", " is Modality.TEXT\n"),),
         _core("test_chat_template.py::test_a_template_of_any_model_is_kept_from_a_users_text"),
+    ),
+    Guard(
+        "a user's text has no mark that only the model's own template has",
+        CORE + "catalog/mapping.py",
+        (("plain(text, own)", "plain(text)"),),
+        _core("test_chat_template.py::test_a_mark_of_a_templates_own_loses_its_effect_for_its_model"),
     ),
     Guard(
         "without fallback nothing follows a model",

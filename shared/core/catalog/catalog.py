@@ -169,9 +169,9 @@ class Catalog:
 
         None if it is unknown.
         """
-        name = self.names.get(name, name)
-        if name in self.models:
-            return self.models[name]
+        own = name if name in self.models else self.names.get(name, "")
+        if own in self.models:
+            return self.models[own]
         named = (m for m in self.models.values() if name in (m.target, m.target.partition(":")[0]))
         return next(named, None)
 

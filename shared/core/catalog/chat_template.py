@@ -6,15 +6,21 @@ Rules of this file:
    ("User:") are ordinary text to the models on offer, and stay.
 2. Every text that becomes part of a text model's input goes through ``plain``: it removes the marks of every family,
    whichever model the text is for. A model may have a template of its own at the provider, and a fallback has another.
-3. Nothing is dropped and no request is refused: the first character of a mark is replaced by one that looks like it.
+3. A template in the catalogue may have marks of no family, such as ``USER:``. For a model with such a template its own
+   marks are removed too, because to this model they say who speaks.
+4. Nothing is dropped and no request is refused: the first character of a mark is replaced by one that looks like it.
    A text without a mark is not changed at all.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 #: The first character of a mark, and its replacement.
 _INSTEAD = str.maketrans({"<": "‹", "[": "⁅", "＜": "‹", "［": "⁅", "#": "♯"})  # noqa: RUF001  # look-alikes on purpose
+
+#: The same for a mark of a template's own, wherever the character is in it.
+_INSTEAD_ANYWHERE = _INSTEAD | str.maketrans({">": "›", "]": "⁆", "|": "¦", ":": "꞉"})  # noqa: RUF001  # look-alikes
 
 #: Invisible characters, which a tokenizer may drop. A mark with one of them inside would become a mark again.
 _UNSEEN = (
@@ -64,8 +70,31 @@ def _mark() -> re.Pattern[str]:
     )
 
 
-def plain(text: str) -> str:
-    """The text without the marks of any chat template. A text without marks is returned as it is."""
+#: A word of a template that may be a mark: one with a sign of marks in it, or one that ends with a colon.
+_OWN_MARK = re.compile(r"[^\s{}]*[<>\[\]|#][^\s{}]*|[^\s{}]+:")
+
+
+@cache
+def _own_marks(template: str) -> re.Pattern[str] | None:
+    """The marks of a template that no family has (rule 3). None if there are none."""
+    words = {mark for part in re.split(r"\{(?:system_)?prompt\}", template) for mark in _OWN_MARK.findall(part)}
+    own = sorted((word for word in words if plain(word) == word), key=len, reverse=True)
+    return re.compile("|".join(map(_loosely, own)), re.IGNORECASE) if own else None
+
+
+def _unlike(mark: re.Match[str]) -> str:
+    """A mark of a template with another sign in it that looks like its own."""
+    return mark[0].translate(_INSTEAD_ANYWHERE)
+
+
+def plain(text: str, templates: Iterable[str] = ()) -> str:
+    """The text without the marks of any chat template, and without those that only ``templates`` have.
+
+    A text without marks is returned as it is.
+    """
+    for template in templates:
+        if (own := _own_marks(template)) is not None:
+            text = own.sub(_unlike, text)
     if not _FIRST.search(text):
         return text
     return _mark().sub(lambda mark: mark[0].translate(_INSTEAD), text)

@@ -73,8 +73,6 @@ def build_catalog(raw: Table, file: str = "catalog.toml") -> Catalog:
 def _name_of(file: str, name: str, of: object, models: Mapping[str, Model]) -> str:
     if not isinstance(of, str) or of not in models:
         raise CatalogError(f"{file}: names, {name}: must be a model of the catalogue")
-    if name in models:
-        raise CatalogError(f"{file}: names, {name}: is a model itself")
     return of
 
 

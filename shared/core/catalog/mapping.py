@@ -269,17 +269,23 @@ def _read(model: Taker, request: GenerationRequest, seed: int) -> tuple[dict[str
     return values, tuple(misses)
 
 
+def _templates(model: Taker) -> tuple[str, ...]:
+    """Its templates that are in the catalogue."""
+    written = (text for each in model.inputs.values() for text in (each.template, each.system_template))
+    return tuple(text for text in written if text)
+
+
 def _chats(model: Taker) -> bool:
     """Whether it writes, or its template is in the catalogue."""
-    templates = any(each.template or each.system_template for each in model.inputs.values())
-    return templates or model.modality is Modality.TEXT
+    return model.modality is Modality.TEXT or bool(_templates(model))
 
 
 def _disarmed(model: Taker, request: GenerationRequest) -> GenerationRequest:
     """The request without marks of a chat, for a model that writes or whose template is in the catalogue (rule 6)."""
     if not _chats(model):
         return request
-    texts: dict[str, Any] = {name: plain(text) for name in WRITTEN if (text := getattr(request, name))}
+    own = _templates(model)
+    texts: dict[str, Any] = {name: plain(text, own) for name in WRITTEN if (text := getattr(request, name))}
     return replace(request, **texts)
 
 
@@ -296,9 +302,10 @@ def _with_sides(model: Taker, request: GenerationRequest) -> GenerationRequest:
 
 def _set(model: Taker, request: GenerationRequest) -> dict[str, Value]:
     """The request's ``inputs``. A chat model's texts are disarmed as its prompt is."""
-    chats = _chats(model)
+    chats, templates = _chats(model), _templates(model)
     own = {name: value for name, value in request.inputs.items() if name in model.settable}
-    return {name: plain(value) if chats and isinstance(value, str) else value for name, value in own.items()}
+    texts = {name: plain(value, templates) for name, value in own.items() if chats and isinstance(value, str)}
+    return {**own, **texts}
 
 
 def _prompt_misses(model: Taker, request: GenerationRequest) -> tuple[Miss, ...]:
