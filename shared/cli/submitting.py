@@ -70,7 +70,7 @@ def _parameter(field: Field) -> inspect.Parameter:
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command with an option for each field in place of its ``**fields``.
 
     typer makes a command's options from its signature only; its classes for options made by hand are private. A
@@ -81,15 +81,15 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     at = [each.name for each in fixed].index("user") + 1
 
     @wraps(command)
-    def with_options(**given: Any) -> None:
+    def called(**given: Any) -> None:
         command(**given)
 
     parameters = [*fixed[:at], *map(_parameter, OPTIONS), *fixed[at:]]
-    with_options.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # PEP 362
-    return with_options
+    called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # PEP 362
+    return called
 
 
-@_with_options
+@with_options
 def submit(  # noqa: PLR0913  # each is an option of the command
     context: typer.Context,
     prompt: Annotated[str | None, typer.Argument(help=FIELD["prompt"].help, metavar=FIELD["prompt"].unit)] = None,
