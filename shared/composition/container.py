@@ -79,7 +79,6 @@ class Container(SafetyPart):
         catalog = data_files.catalog(settings, self._texts)
         plans = data_files.plans(settings, catalog, self._texts)
         data_files.check_policy(settings, self.policy, plans)
-        catalog = data_files.sold(settings, catalog, plans)
         return Dependencies(
             store=self.store,
             index=self.index,
@@ -103,7 +102,7 @@ class Container(SafetyPart):
             app_windows=self.app_windows,
             messenger=self.messenger,
             telemetry=self.telemetry,
-            catalog=catalog,
+            catalog=data_files.sold(settings, catalog, plans),
             plans=plans,
             policy=self.policy,
             timing=_timing(settings),

@@ -81,12 +81,7 @@ MARGIN_GUARDS: tuple[Guard, ...] = (
     Guard(
         "what was not measured is not known",
         _QUOTING,
-        (
-            (
-                "        if not self.generations:\n            return Spread()\n",
-                "        if not self.generations:\n            return Spread(self.model.expected_s, self.model.expected_s, self.model.expected_s)\n",
-            ),
-        ),
+        (("            return Spread()\n", "            return Spread(0, self.model.expected_s)\n"),),
         _core("test_quoting.py::test_what_a_machine_or_tokens_cost_is_unknown_until_it_was_measured"),
     ),
     Guard(

@@ -9,7 +9,7 @@ Rules of this file:
 3. Seconds are measured, from opening to end, of generations that succeeded on the model. Nothing else is said of them:
    where none was measured they are not known.
 4. Measurements are of what the credits count. So a training is measured by its hundred steps, and what was sold at
-   another price is left out, because it cannot be told how much it was.
+   another price is left out, because nobody knows how much it was.
 """
 
 import math
