@@ -18,6 +18,7 @@ from shared.cli.destinations import destination
 from shared.cli.moderation import moderation
 from shared.cli.pausing import pause, paused, resume
 from shared.cli.printing import Screen
+from shared.cli.quoting import quote
 from shared.cli.receipts import keys, receipt
 from shared.cli.submitting import submit
 from shared.cli.training import train
@@ -39,6 +40,7 @@ Exit codes: 0 done; 1 the answer is no; 2 the command line or the settings are w
 app = typer.Typer(help=_HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 app.command("submit")(submit)
+app.command("quote")(quote)
 app.command("upload")(upload)
 app.command("train")(train)
 app.add_typer(destination, name="destination")

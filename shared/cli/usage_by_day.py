@@ -12,7 +12,7 @@ def show_by_day(screen: Screen, earnings: Earnings, credit_usd_micros: int) -> N
     heads = ["DAY", "MODEL", "GENERATIONS", "SUCCEEDED", "CREDITS", "COST USD", "COST EACH"]
     if credit_usd_micros:
         heads += ["SOLD USD", "SOLD EACH", "MARGIN %", ""]
-    rows = [
+    rows: list[tuple[str | int, ...]] = [
         (
             day.isoformat(),
             model,

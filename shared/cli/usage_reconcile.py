@@ -93,7 +93,7 @@ def _read(path: Path, columns: Columns, delimiter: str) -> dict[str, Billed]:
 
 
 def _lines(file: Any) -> Iterator[str]:
-    """The lines of a file. One without an end is given in pieces, of which the first is too long already."""
+    """The lines of a file. One without an end is cut, and is too long already."""
     while line := file.readline(1 << 20):
         yield line
 

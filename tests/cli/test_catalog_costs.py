@@ -57,7 +57,7 @@ def test_another_price_can_be_tried(cent: Counter) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "NaN", "inf", "1e3", "0,01", "0.0000001", "12345", "1 USD", "", "\u0661"])
-def test_a_price_that_is_none_is_refused(cent: Counter, wrong: str) -> None:
+def test_what_is_no_price_is_refused(cent: Counter, wrong: str) -> None:
     """On the command line."""
     called = cent.call("catalog", "costs", "--credit-usd", wrong)
     assert called.code == 2

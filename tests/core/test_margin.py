@@ -46,7 +46,7 @@ def margin(**changes: Any) -> Margin:
 
 
 def test_a_model_below_its_margin_is_refused_by_name() -> None:
-    """The reason is told without a number of ours, with the nearest model that is offered."""
+    """The reason has no number of ours, and names the nearest model that is offered."""
     refusal = chosen(shop(), model="loser")
     assert isinstance(refusal, Refusal)
     assert refusal.reason is Reason.BELOW_MARGIN
@@ -56,7 +56,7 @@ def test_a_model_below_its_margin_is_refused_by_name() -> None:
 
 
 def test_a_default_below_its_margin_is_replaced_and_named() -> None:
-    """A request that names nothing is served by another model of the plan, and the one passed over is told."""
+    """A request that names nothing is served by another model of the plan, and the one passed over is named."""
     offer = chosen(shop())
     assert isinstance(offer, Quote)
     assert (offer.model.name, offer.chosen_by, offer.chain) == ("winner", ChosenBy.PLAN, ("winner",))
@@ -225,7 +225,8 @@ def test_the_worst_cost_is_that_of_what_the_credits_count(changes: dict[str, Any
 def test_a_run_that_only_the_cancellation_bounds_says_so() -> None:
     """The margin of such a model is of a case that hardly ever comes."""
     machine = [{"unit": "gpu_second", "usd_micros": 1}]
-    for changes, bounded in (({}, False), ({"run_s": 5}, True)):
+    cases: tuple[tuple[dict[str, Any], bool], ...] = (({}, False), ({"run_s": 5}, True))
+    for changes, bounded in cases:
         found = catalog({"one": model(prices=machine, **changes)})
         assert margin_of(found.models["one"], plans_of(found)["free"], CENT).bounded is bounded
 

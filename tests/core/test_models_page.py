@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from shared.adapters.replicate.sdk.hardware import MACHINES, PRICED_ON
+from shared.cli.catalog_costs import cents
 from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
 from shared.core.catalog.file import parse_catalog
 from shared.core.catalog.mapping import Input
 from shared.core.catalog.settable import Settable
+from shared.core.catalog.training_costs import guided_costs, trainer_costs
 from shared.core.money.pricing import Price, Unit
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +61,14 @@ def tables(catalog: Catalog) -> str:
                 ("Model", "At Replicate", "Fields of a request, beside `prompt`"), (taken(model) for model in offered)
             ),
             "",
+            "## What trainings cost",
+            "",
+            f"`catalog costs` reckons them, at the prices of Replicate's machines of {PRICED_ON}. The minutes of the first",
+            "four are the guides', and nobody measured them here. Those of a trainer on offer are its `least_run_s` and",
+            "`run_s`.",
+            "",
+            *table(("Training", "Steps", "Machine", "Minutes", "USD", "Credits"), trainings(catalog)),
+            "",
             "## What a request may set under `inputs`",
             "",
             *table(
@@ -72,6 +83,20 @@ def tables(catalog: Catalog) -> str:
             "",
         ]
     )
+
+
+def trainings(catalog: Catalog) -> Iterator[tuple[str, ...]]:
+    """The guides' trainings at today's prices, and those of the trainers on offer."""
+    prices = {machine.sku: machine.usd_micros_per_s for machine in MACHINES.values()}
+    for each in (*guided_costs(prices), *trainer_costs(catalog)):
+        yield (
+            each.what,
+            f"{each.steps:,}",
+            each.machine,
+            f"{each.least_s // 60} to {each.most_s // 60}",
+            f"{cents(each.least_usd_micros)} to {cents(each.most_usd_micros)}",
+            str(each.credits or ""),
+        )
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.core.money import reconciling
 from shared.core.money.reconciling import Billed, BillError, Columns, Compared, Comparison, read_bill
+from shared.core.money.usage import Used
 from tests.core.test_earnings import USED
 
 MODELS = Columns(usd="Amount", model="Model")
@@ -115,7 +116,7 @@ def test_whatever_is_in_a_bill_only_its_own_refusal_is_raised(lines: list[str]) 
         assert all(billed.lines for billed in read_bill(["Amount,Model\n", *lines], MODELS).values())
 
 
-def compared(bill: dict[str, Billed], *used: reconciling.Used, by_prediction: bool = False) -> list[Compared]:
+def compared(bill: dict[str, Billed], *used: Used, by_prediction: bool = False) -> list[Compared]:
     """The comparison with these generations; the provider's name of a model is ours with its owner."""
     comparison = Comparison(bill, by_prediction=by_prediction, our_name=lambda name: name.removeprefix("maker/"))
     for each in used:

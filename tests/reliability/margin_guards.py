@@ -12,6 +12,7 @@ def _core(test: str) -> str:
 
 _BILL = CORE + "money/reconciling.py"
 _MARGIN = CORE + "catalog/margin.py"
+_QUOTING = CORE + "catalog/quoting.py"
 
 MARGIN_GUARDS: tuple[Guard, ...] = (
     Guard(
@@ -76,6 +77,24 @@ MARGIN_GUARDS: tuple[Guard, ...] = (
         CORE + "money/earnings.py",
         (("used.captured_credits - used.refunded_credits", "used.captured_credits"),),
         _core("test_earnings.py::test_refunded_credits_brought_nothing"),
+    ),
+    Guard(
+        "what was not measured is not known",
+        _QUOTING,
+        (("            return Spread()\n", "            return Spread(0, self.model.expected_s)\n"),),
+        _core("test_quoting.py::test_what_a_machine_or_tokens_cost_is_unknown_until_it_was_measured"),
+    ),
+    Guard(
+        "what was sold at another price is not measured",
+        _QUOTING,
+        ((" or not units or rest or used.took_s is None", " or not units or used.took_s is None"),),
+        _core("test_quoting.py::test_what_says_nothing_of_the_model_is_not_measured"),
+    ),
+    Guard(
+        "a measured training is scaled by its steps",
+        _QUOTING,
+        (("math.ceil(used.took_s / units) if trains else used.took_s", "used.took_s"),),
+        _core("test_quoting.py::test_a_measured_training_is_scaled_by_its_steps"),
     ),
     Guard(
         "a bill has a longest line",

@@ -141,8 +141,7 @@ def _model(where: str, name: str, table: Any) -> Model:
     modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
     inputs = _inputs(where, table)
-    prices = tuple(_prices(where, table)) if "prices" in table else ()
-    marks = _marks(where, table)
+    prices, marks = tuple(_prices(where, table)) if "prices" in table else (), _marks(where, table)
     model = Model(
         name=name,
         provider=provider,
@@ -172,13 +171,8 @@ def _model(where: str, name: str, table: Any) -> Model:
         version_entry=reading.text(where, table, "version_entry"),
         marks=marks,
         settable=read_settable(where, table, inputs),
-        run_s=_run_s(where, table, "run_s"),
-        least_run_s=_run_s(where, table, "least_run_s"),
-        min_margin_percent=reading.margin_percent(where, table),
-        allow_loss=reading.flag(where, table, "allow_loss"),
-        loss_reason=reading.text(where, table, "loss_reason").strip(),
+        **_money(where, table),
     )
-    _check_money(where, model)
     _check_inputs(where, model)
     return model
 
@@ -217,6 +211,17 @@ def _page(where: str, table: Table) -> str:
     return page
 
 
+def _money(where: str, table: Table) -> dict[str, Any]:
+    """What the margin of a model rests on, beside its price."""
+    return {
+        "run_s": _run_s(where, table, "run_s"),
+        "least_run_s": _run_s(where, table, "least_run_s"),
+        "min_margin_percent": reading.margin_percent(where, table),
+        "allow_loss": reading.flag(where, table, "allow_loss"),
+        "loss_reason": reading.text(where, table, "loss_reason").strip(),
+    }
+
+
 def _run_s(where: str, table: Table, name: str) -> int:
     """A run of the machine in seconds: not longer than Replicate lets one run. 0: it is left out."""
     return reading.whole(where, table, name, 1, 86_400) if name in table else 0
@@ -234,6 +239,7 @@ def _check_money(where: str, model: Model) -> None:
 
 
 def _check_inputs(where: str, model: Model) -> None:
+    _check_money(where, model)
     if model.status is not Status.RETIRED and not model.inputs:
         raise CatalogError(f"{where}, inputs: there are none")
     if model.sizing is not None:
