@@ -36,7 +36,7 @@ CATALOG = catalog(
     {
         "best": model(settable=SETTABLE, credits=3, replicate="owner/best", fallback=["same", "other", "plain"]),
         "same": model(settable=SETTABLE, replicate="owner/same"),
-        "other": model(settable={**SETTABLE, "style_image": NOTE}, replicate="owner/other"),
+        "other": model(settable={**SETTABLE, "style_image": NOTE, "size": NOTE}, replicate="owner/other"),
         "plain": model(replicate="owner/plain"),
         "old": model(replicate="owner/old", status="retired", successor="plain", inputs={}),
         "older": model(replicate="owner/older", status="retired", successor="same", inputs={}),
@@ -174,9 +174,9 @@ def test_a_picture_that_is_set_counts_in_the_worst_cost() -> None:
 # Only a named model, and what serves in its place.
 
 
-@pytest.mark.parametrize("inputs", [{"raw": True}, {"style_image": "https://a.example/b.png"}])
+@pytest.mark.parametrize("inputs", [{"raw": True}, {"style_image": "https://a.example/b.png"}, {"size": "2K"}])
 def test_a_fallback_lists_the_same_inputs(inputs: Any) -> None:
-    """By name and kind: ``plain`` lists none, and ``other`` has a text where ``best`` has a picture."""
+    """By name and kind: ``plain`` lists none, and ``other`` has texts where ``best`` has a picture and a choice."""
     said = offer(asked(inputs))
     assert isinstance(said, Quote)
     assert said.chain == (("best", "same", "other") if "raw" in inputs else ("best", "same"))
