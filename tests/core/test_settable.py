@@ -267,7 +267,7 @@ def test_only_a_named_model_takes_inputs() -> None:
 
 
 def test_the_digest_covers_the_inputs() -> None:
-    """Another value is another request; null, an empty text and an empty list are none; 3 and 3.0 are one number."""
+    """Another value is another request; null and what is empty are as if absent; 3 and 3.0 are one number."""
     digests = [parsed(each) for each in ({}, {"a": 1}, {"a": 2}, {"a": True}, {"a": "1"}, {"a": ["1"]}, {"b": 1})]
     assert len({each.digest for each in digests if isinstance(each, GenerationRequest)}) == len(digests)
     for same, other in (

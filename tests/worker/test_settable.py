@@ -190,6 +190,6 @@ async def test_no_value_is_in_the_log_or_the_event() -> None:
     await asked(world, {"note": "a-secret-of-mine", "style_image": CAT})
     world.replicate.succeed(world.replicate.only_id, [b"a picture"])
     await world.webhook(world.replicate.only_id)
-    told = f"{world.telemetry.steps}{world.telemetry.counts}{world.events}"
-    assert "a-secret-of-mine" not in told
-    assert "pictures.example" not in told
+    shown = f"{world.telemetry.steps}{world.telemetry.counts}{world.events}"
+    assert "a-secret-of-mine" not in shown
+    assert "pictures.example" not in shown
