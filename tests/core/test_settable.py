@@ -313,7 +313,7 @@ def test_a_reference_takes_the_place_of_an_address_in_pictures_only() -> None:
         ({"raw": {"type": "flag"}}, "price_percent"),
         ({"raw": {"type": "flag", "price_percent": 99}}, "price_percent"),
         ({"raw": {"type": "flag", "price_percent": {"true": 100}}}, "price_percent"),
-        ({"size": {**SIZE, "price_percent": {"8K": 100}}}, "price_percent"),
+        ({"size": {**SIZE, "price_percent": {"1K": 100, "2K": 100, "4k": 250}}}, "price_percent"),
         ({"size": {**SIZE, "choices": []}}, "choices"),
         ({"size": {**SIZE, "choices": [True]}}, "choices"),
         ({"raw": {**FLAG, "choices": ["a"]}}, "choices"),
