@@ -110,8 +110,8 @@ EXAMPLES: dict[str, str] = dict(
 
 
 def test_there_is_an_example_of_everything() -> None:
-    """Each modality, and a picture from a picture."""
-    assert [title.partition(",")[0] for title in EXAMPLES] == ["image", *MODALITIES]
+    """Each modality, a picture from a picture, and one with inputs of its model."""
+    assert [title.partition(",")[0] for title in EXAMPLES] == ["image", "image", *MODALITIES]
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
