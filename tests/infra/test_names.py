@@ -5,13 +5,16 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.steps import METRICS, Step
 from shared.core.metric import Metric
+from shared.core.provider.prediction import DeferReason
 from tests.infra.snapshots import INFRA, resources, snapshots
 from tests.sources import ROOT, app, nodes
 
@@ -144,10 +147,19 @@ def test_queries_ask_for_known_names(where: str) -> None:
     assert set(re.findall(r"Properties\.(\w+)", query)) <= known
 
 
+@pytest.mark.parametrize(("label", "values"), [("why", DeferReason), ("dependency", Dependency)])
+def test_queries_compare_with_values_that_there_are(label: str, values: type[StrEnum]) -> None:
+    """A misspelled value would find nothing, and the alert would never be raised."""
+    found = re.findall(rf'Properties\.{label}\) (?:==|in) (\([^)]*\)|"[^"]*")', "\n".join(queries().values()))
+    asked = {value for each in found for value in re.findall(r'"([^"]+)"', each)}
+    assert asked
+    assert asked <= {each.value for each in values}
+
+
 def test_every_alert_is_explained() -> None:
     """Each alert has a section of its own: what it means, what to look at, what to do."""
     rules = set(alerts())
-    assert len(rules) == 14
+    assert len(rules) == 15
     text = OPERATIONS.read_text(encoding="utf-8")
     sections = dict(re.findall(r"^### (darkroom[\w-]*)[^\n]*\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
     assert set(sections) == rules | {"darkroom-dead-letters-wait", "darkroom-dead-letters-stay", "darkroom-budget"}
