@@ -291,6 +291,19 @@ AppMetrics
 '''
   }
   {
+    name: 'turn-overdue'
+    severity: 2
+    every: 'PT15M'
+    window: 'PT15M'
+    description: 'A request has waited for its turn for more than three hours. It is not given up, and goes on by itself.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.turn_waits_s" and tostring(Properties.given) == "no"
+| summarize longest_s = max(Max)
+| where longest_s > 10800
+'''
+  }
+  {
     name: 'paid-twice'
     severity: 3
     every: 'PT1H'
