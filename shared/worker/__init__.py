@@ -25,6 +25,7 @@ naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
 walking.py         the walk over one account's ledger: names the first entry that does not fit
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
+statements.py      the statement of a month: where its reading starts, and what was made
 accounts.py        the commands about accounts: credits, settings, limits
 approving.py       asks for approvals, and saves what is decided about them
 noting.py          notes which accounts move on which day
@@ -55,6 +56,7 @@ from shared.worker.handler import handle
 from shared.worker.nights import Call, begin_call
 from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
+from shared.worker.statements import statement
 from shared.worker.walking import verify
 
 __all__ = [
@@ -81,6 +83,7 @@ __all__ = [
     "set_account",
     "set_limit",
     "set_plan",
+    "statement",
     "suspend",
     "sweep",
     "verify",
