@@ -1,8 +1,9 @@
-"""What an account's ledger says, and whether it is whole: account statement, account verify.
+"""What an account's ledger says, whether it is whole, and its names: account statement, verify, erase-names.
 
 Rules of this file:
 1. A statement is printed as a document: text for reading, CSV and JSON for programs.
-2. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit.
+2. ``erase-names`` asks before it erases: nobody can bring a name back.
+3. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit.
 """
 
 import sys
@@ -71,6 +72,40 @@ def verify(context: typer.Context, account_id: AccountId) -> None:
             last = found.heads[0]
             said = f"{len(found.heads)} signed heads fit, the newest at entry {last.seq}, {moment(last.at)}"
         command_context.screen.say(f"The ledger of {account_id} is whole: {found.entries} entries; {said}.")
+        return 0
+
+    command_context.do(command)
+
+
+def erase_names(
+    context: typer.Context,
+    account_id: AccountId,
+    user: Annotated[str, typer.Option(help="Whatever names this user.", metavar="USER")] = "",
+    entry: Annotated[
+        list[int] | None, typer.Option(help="All texts of the entry of this number; may be repeated.", metavar="N")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase names from an account's ledger. The chain stays whole, and credits stay as they are.
+
+    The ids that are keys of the tables stay too: an id that names a person goes only with its whole account.
+    """
+    valid_id("the account", account_id)
+    if not user and not entry:
+        raise typer.BadParameter("--user or --entry must say what to erase")
+    if user:
+        valid_id("--user", user)
+    command_context = command_context_of(context)
+
+    async def command(operations: Operations) -> int:
+        await account_of(command_context, operations, account_id)
+        if not yes:
+            command_context.screen.confirm(f"Erase these names from the ledger of {account_id}, for ever?")
+        try:
+            erased = await worker.erase_names(operations.deps, account_id, user, frozenset(entry or ()))
+        except ValueError as error:
+            raise RefusedError(f"Not all was erased: {error}.") from None
+        command_context.screen.say(f"Texts of {len(erased)} of the ledger's entries were erased.")
         return 0
 
     command_context.do(command)

@@ -30,6 +30,7 @@ accounts.py        the commands about accounts: credits, settings, limits
 approving.py       asks for approvals, and saves what is decided about them
 noting.py          notes which accounts move on which day
 auditing.py        compares accounts with their ledgers
+erasing.py         erases names from an account's ledger
 open_holds.py      what the open generations of an account held, at one number of its ledger
 nights.py          the night's audit of the accounts that moved
 """
@@ -52,6 +53,7 @@ from shared.worker.auditing import audit
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
 from shared.worker.deferring import defer
+from shared.worker.erasing import erase_names
 from shared.worker.handler import handle
 from shared.worker.nights import Call, begin_call
 from shared.worker.proofs import fits, keys_document, public_keys, receipt
@@ -69,6 +71,7 @@ __all__ = [
     "dead_letter",
     "defer",
     "deny",
+    "erase_names",
     "fits",
     "grant",
     "handle",
