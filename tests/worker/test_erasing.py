@@ -1,19 +1,25 @@
 """Names are erased from a ledger: the chain is whole, commands are still known, and the audit finds no difference."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dev.fakes.world import World
 from shared import worker
+from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.money.chain import Point
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Limit, Scope
 from shared.core.money.windows import Span
+from shared.ports import Unavailable
 from shared.worker import proofs, walking
 from shared.worker.accounts import Command
 from shared.worker.auditing import Difference
+from shared.worker.open_holds import held_at
 
 LIMIT = Limit(limit_id="daily", window=Span.DAY, amount=5, scope=Scope.USER)
 COMMAND = Command(command_id="limit", by="operator:eve", why="bob asked for it")
@@ -146,3 +152,42 @@ async def test_what_is_not_there_is_refused(
     with pytest.raises(ValueError, match=said):
         await worker.erase_names(world.deps, account, user, numbers)
     assert world.store.entries == before
+
+
+async def test_a_crash_between_two_entries_is_mended_by_doing_it_again(world: World) -> None:
+    """After each of the writes: the chain is whole there, and the next time the rest is erased."""
+    before = await used(world)
+    mine, real = named(before, "bob"), world.store.erase
+    for most in range(len(mine)):
+        world.store.entries[:] = before
+        left = [None] * most
+
+        async def stops(*parts: Any, left: list[None] = left) -> None:
+            if not left:
+                raise Unavailable(Dependency.TABLES, "the process has died")
+            left.pop()
+            await real(*parts)
+
+        world.store.erase = stops  # type: ignore[method-assign]  # it dies
+        with pytest.raises(Unavailable):
+            await worker.erase_names(world.deps, "ada", "bob")
+        assert isinstance(await worker.verify(world.deps, "ada"), walking.Verified)
+        world.store.erase = real  # type: ignore[method-assign]
+        assert await worker.erase_names(world.deps, "ada", "bob") == named(before, "bob")[most:]
+        assert named(world.store.entries, "bob") == []
+
+
+async def test_an_audit_finds_no_difference_while_names_are_erased(world: World) -> None:
+    """A generation was read as open, ends, and is erased before the audit reads its entries."""
+    await used(world)
+    key = Key("bob", "open", "ada")
+    await world.ask(key)
+    account = world.account()
+
+    async def ends() -> AsyncIterator[AnyGeneration]:
+        yield world.generation(key)
+        await end(world, key)
+        await worker.erase_names(world.deps, "ada", "bob")
+
+    held, last = await held_at(world.deps, account, ends())
+    assert (held, last) == (account.held, account.seq + 1)
