@@ -168,7 +168,7 @@ async def test_a_crash_between_two_entries_is_mended_by_doing_it_again(world: Wo
             left.pop()
             await real(*parts)
 
-        world.store.erase = stops  # type: ignore[method-assign]  # it dies
+        world.store.erase = stops  # type: ignore[assignment]  # it dies
         with pytest.raises(Unavailable):
             await worker.erase_names(world.deps, "ada", "bob")
         assert isinstance(await worker.verify(world.deps, "ada"), walking.Verified)
