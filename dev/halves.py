@@ -163,6 +163,8 @@ def _report_other(session: pytest.Session, claims: Path, pid: int) -> None:
     with (claims / REPORTS).open(encoding="utf-8") as lines:
         for line in lines:
             report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
+            if isinstance(report.longrepr, list):  # where and why it was skipped: JSON has no tuples
+                report.longrepr = tuple(report.longrepr)
             config.hook.pytest_runtest_logreport(report=report)
     if status:
         raise session.Interrupted(f"the other half ended with {os.waitstatus_to_exitcode(status)}")

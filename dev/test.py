@@ -13,8 +13,8 @@ from dev.check import CHECKS, run_all
 
 ALONE = ("tests/stack",)
 
-#: Skipped tests print their reason, so that a test that never runs is noticed.
-PYTEST = ["pytest", "-q", "-rs"]
+#: Failed tests are listed at the end; skipped ones print their reason, so that a test that never runs is noticed.
+PYTEST = ["pytest", "-q", "-rfEs"]
 
 #: Two processes share tests by files. `python -m` finds the plugins in this folder.
 HALVES = ["python", "-m", *PYTEST, "-p", "dev.halves", "--halves", "-n", "0"]

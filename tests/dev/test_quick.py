@@ -157,6 +157,7 @@ def test_one(wide):
     if os.getpid() != COLLECTED_BY and (folder / "die").exists():
         os._exit(3)
 def test_two(wide): assert wide == "a"
+def test_skipped(): pytest.skip("it has its reason")
 seen = []
 @given(st.integers())
 def test_property(x): seen.append(x)
@@ -170,7 +171,7 @@ def two_halves(folder: Path) -> subprocess.CompletedProcess[str]:
         file = folder / name / f"test_{name}.py"
         file.parent.mkdir(parents=True)
         file.write_text(SHARED)
-    options = ["-q", "-n", "0", "-pdev.halves", "-pdev.quick_tests", "-pno:cacheprovider", "--halves"]
+    options = ["-q", "-rfEs", "-n", "0", "-pdev.halves", "-pdev.quick_tests", "-pno:cacheprovider", "--halves"]
     program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
     return subprocess.run([*program, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -181,7 +182,8 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
     done = two_halves(tmp_path)
     assert len(list(tmp_path.glob("ran-*"))) == 2
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].partition(" in ")[0] == "2 failed, 10 passed", done.stdout
+    assert done.stdout.splitlines()[-1].partition(" in ")[0] == "2 failed, 10 passed, 2 skipped", done.stdout
+    assert done.stdout.count(": it has its reason") == 2, "each, whichever half it was in"
     ran, _, summary = done.stdout.partition("= FAILURES =")
     for name in ("one", "two"):
         failed = f"{name}/test_{name}.py::test_two[b]"
@@ -197,7 +199,7 @@ def test_a_half_that_dies_fails_the_run(tmp_path: Path) -> None:
     done = two_halves(tmp_path)
     assert done.returncode == pytest.ExitCode.INTERRUPTED
     assert "the other half ended with 3" in done.stdout
-    assert "1 failed, 5 passed" in done.stdout
+    assert "1 failed, 5 passed, 1 skipped" in done.stdout
 
 
 @pytest.mark.process
