@@ -23,6 +23,10 @@ from dev.simulation.logs import NOTHING, Said, lines_of
 from dev.simulation.schedules import EVERY, End, Faced, Flow, Schedule, Stage, Webhook
 from dev.simulation.snapshots import Snapshot
 
+#: How many states of a way are compared, of those between webhooks. Nine in ten ways that meet another meet it there,
+#: and to compare a state costs as much as a step.
+LOOKS = 5
+
 Cases = frozenset[tuple[End, Webhook]]
 
 
@@ -30,13 +34,19 @@ Cases = frozenset[tuple[End, Webhook]]
 class Moment:
     """A stage between two steps.
 
-    ``done``: what has faced the fault needs no delivery any more. ``told``: it comes when the webhooks under way did.
+    ``done``: what has faced the fault needs no delivery any more. ``pumped``: what was sent has been delivered, so that
+    it comes when the webhooks under way did.
     """
 
     stage: Stage
     faced: Faced
     done: bool = False
-    told: bool = False
+    pumped: bool = False
+
+    @property
+    def between(self) -> bool:
+        """Whether no webhook is under way."""
+        return not (self.stage.fresh or self.stage.arriving)
 
     def in_case_of(self, schedule: Schedule) -> "Moment":
         """The same, with the end and the webhook of this schedule."""
@@ -69,9 +79,9 @@ async def step(moment: Moment) -> bool:
     stage = moment.stage
     if moment.done:
         return await stage.step()
-    if not moment.told:
+    if not moment.pumped:
         await stage.world.pump()
-        moment.told = True
+        moment.pumped = True
         stage.notices()
     elif stage.fresh or stage.arriving:
         await stage.hear_next()
@@ -247,14 +257,17 @@ class Decider:
         found = node.way(schedule)
         if found is not None:
             return found
-        moment, steps = node.moment(), list[Step]()
+        moment, steps, looks = node.moment(), list[Step](), LOOKS
         while found is None:
             going_on = run(step(moment.in_case_of(schedule)))
             steps.append(Step(moment.stage.alike, moment.stage.take_said(), node))
             if not going_on:
                 at_rest(moment.stage.watch)
                 break
-            node = self._node(moment)
+            if looks and moment.between:
+                node, looks = self._node(moment), looks - 1
+            else:
+                node = Node()
             found = node.way(schedule)
         rest = found.rest if found else Rest(schedule, unspoken(moment.stage.watch))
         for each in reversed(steps):
@@ -266,7 +279,7 @@ class Decider:
 
     def _node(self, moment: Moment) -> Node:
         """The node of this state, the same for the same."""
-        to_come = None if moment.done else (moment.faced, moment.told)
+        to_come = None if moment.done else (moment.faced, moment.pumped)
         return self._nodes.setdefault(self._digests.of((moment.stage, to_come)), Node())
 
 

@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +20,7 @@ from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step, require
 from dev.simulation.logs import Said, keep_only_what_is_read
+from dev.simulation.moments import carry_commands, moments_of
 from shared import worker
 from shared.core.commands.acts import AccountCommand
 from shared.core.requests.digest import digest_of
@@ -350,14 +351,14 @@ class Stage:
             await self.hear_next()
             return True
         self.until = self.until or self.world.time + BOUND
-        await self._carry_commands()
+        await carry_commands(self.world)
         await self.world.pump()
         after_step(self.watch, KEY.account_id)
         return self.notices() or await self._time_goes_on() or self._last_webhooks()
 
     async def _time_goes_on(self) -> bool:
         """The next moment at which anything can happen; False if nothing will."""
-        world, moments = self.world, list(self._moments())
+        world, moments = self.world, list(moments_of(self.world))
         if moments:
             require(self.until and world.time < self.until, "every generation ends within its bound", world.time)
             world.time = max(world.time, min(moments))
@@ -373,25 +374,6 @@ class Stage:
         if late and self.is_sent(Webhook.LATE):
             self.arriving = late
         return bool(self.arriving)
-
-    async def _carry_commands(self) -> None:
-        """Deliver the deferred commands that are due."""
-        messenger, now = self.world.messenger, self.world.time
-        due = [sent for sent in messenger.commands if sent.at is None or sent.at <= now]
-        messenger.commands = [sent for sent in messenger.commands if sent not in due]
-        for sent in due:
-            await handle_command(self.world.deps, sent.command, sent.envelope, COMMANDS)
-
-    def _moments(self) -> Iterator[datetime]:
-        world = self.world
-        yield from (row.due_at for row in world.index.rows.values())
-        yield from (sent.at for sent in world.messenger.scheduled if sent.at is not None)
-        yield from (sent.at for sent in world.messenger.commands if sent.at is not None)
-        for prediction in world.replicate.running:
-            _, attempt = world.replicate.made_for[prediction.prediction_id]
-            if not attempt.guarantees.cancel_after:
-                continue  # nothing bounds it
-            yield (prediction.created_at or world.time) + timedelta(seconds=attempt.cancel_after_s)
 
 
 #: Parts of a stage that count until the fault is over, and the case.
