@@ -99,12 +99,13 @@ class _Walk:
     def opens(self, each: Any, shape: Any, size: int = 0) -> bool:
         """Whether this is new here: then so many parts of something of this shape follow."""
         if not self.by_value:
-            place = self._places.setdefault(id(each), len(self._places))
-            if place < len(self._alive):
+            new = len(self._places)
+            place = self._places.setdefault(id(each), new)
+            if place != new:
                 self.parts.append((_AGAIN, place))
                 return False
             self._alive.append(each)  # nothing else may come to live at its address
-        self.open(shape, size)
+        self.parts.append((_SHAPES.setdefault(shape, len(_SHAPES)), size))
         return True
 
     def open(self, shape: Any, size: int) -> None:
