@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dev.check import run_all
-from dev.test import HALF
+from dev.test import QUICK as QUICK_TESTS
 
 #: The least percentage of lines.
 LEAST = 85
@@ -26,7 +26,10 @@ TIMED = (
 )
 
 #: The tests that are neither long nor processes, with a fifth of their random examples.
-QUICK = [*HALF[2:], "-p", "dev.quick_tests", "-m", "not process and not long", *TIMED]
+QUICK = [*QUICK_TESTS[2:], *TIMED]
+
+#: The tests run in two processes, of which one is a fork of the other and ends without its exit handlers (halves.py).
+CONFIG = "[run]\nparallel = true\npatch = fork, _exit\n"
 
 
 def main(argv: list[str]) -> int:
@@ -37,17 +40,16 @@ def main(argv: list[str]) -> int:
     if sys.version_info >= (3, 12):
         os.environ.setdefault("COVERAGE_CORE", "sysmon")  # counts lines at a tenth of a tracer's cost
     with TemporaryDirectory() as folder:
-        claims, data = Path(folder, "claims"), Path(folder, "data")
-        claims.mkdir()
-        half = measured(claims, data)
-        failed = run_all({"one half": half}, {"the other half": half})
+        config, data = Path(folder, "config"), Path(folder, "data")
+        config.write_text(CONFIG, encoding="utf-8")
+        failed = run_all({"tests": measured(config, data)})
         return run_all(reports(folder, data)) or failed
 
 
-def measured(claims: Path, data: Path) -> list[str]:
-    """The command that runs one half of the tests; each half writes a data file of its own."""
-    cover = ["python", "-m", "coverage", "run", "--parallel-mode", f"--data-file={data}", SOURCE, "-m"]
-    return [*cover, *QUICK, f"--claims={claims}"]
+def measured(config: Path, data: Path) -> list[str]:
+    """The command that runs the tests; each of the two processes writes a data file of its own."""
+    cover = ["python", "-m", "coverage", "run", f"--rcfile={config}", f"--data-file={data}", SOURCE, "-m"]
+    return [*cover, *QUICK]
 
 
 def reports(folder: str, data: Path) -> dict[str, list[str]]:
