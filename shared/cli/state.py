@@ -118,6 +118,6 @@ def health(
             command_context.screen.json(dict(dependencies))
         else:
             command_context.screen.facts(dependencies.items())
-        return 0 if all(is_well(answer) for answer in dependencies.values()) else 1
+        return 0 if all(map(is_well, dependencies.values())) else 1
 
     command_context.do(command)

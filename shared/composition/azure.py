@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         TableCommands,
         TableIndex,
         TableMovedAccounts,
+        TableNights,
         TableService,
         TableStore,
         TableSwitches,
@@ -126,6 +127,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableMovedAccounts
 
         return TableMovedAccounts(self._tables, self.settings.moved_table)
+
+    @cached_property
+    def nights(self) -> "TableNights":
+        """How far the night's audit has come."""
+        from shared.adapters.azure_storage.tables import TableNights
+
+        return TableNights(self._tables, self.settings.moved_table)
 
     @cached_property
     def _blob_client(self) -> "BlobRestClient":

@@ -28,6 +28,8 @@ from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
     from shared.adapters.telemetry import LogTelemetry
+    from shared.core.catalog.catalog import Catalog
+    from shared.core.money.plans import Plans
 
 #: Seeds have 32 bits, which every model takes. They come from the system's random source, so that two workers never
 #: draw the same ones by accident.
@@ -63,14 +65,12 @@ class Container(SafetyPart):
         from shared.adapters.media.images import PillowImages
         from shared.adapters.net.input_files import InputFetcher
 
-        settings = self.settings
-        catalog = data_files.catalog(settings, self._texts)
-        plans = data_files.plans(settings, catalog, self._texts)
-        data_files.check_policy(settings, self.policy, plans)
+        catalog, plans = self._catalog_and_plans()
         return Dependencies(
             store=self.store,
             index=self.index,
             moved=self.moved,
+            nights=self.nights,
             providers={REPLICATE: self.provider},
             images=PillowImages(),
             screener=self.screener,
@@ -93,14 +93,20 @@ class Container(SafetyPart):
             catalog=catalog,
             plans=plans,
             policy=self.policy,
-            timing=_timing(settings),
-            limits=_limits(settings),
-            digest_key=settings.text_hash_key.encode(),
+            timing=_timing(self.settings),
+            limits=_limits(self.settings),
+            digest_key=self.settings.text_hash_key.encode(),
             now=now,
             new_seed=lambda: _seeds.getrandbits(32),
             chance=random.random,
             sleep=asyncio.sleep,
         )
+
+    def _catalog_and_plans(self) -> "tuple[Catalog, Plans]":
+        catalog = data_files.catalog(self.settings, self._texts)
+        plans = data_files.plans(self.settings, catalog, self._texts)
+        data_files.check_policy(self.settings, self.policy, plans)
+        return catalog, plans
 
     @cached_property
     def webhook_dependencies(self) -> WebhookDependencies:

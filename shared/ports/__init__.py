@@ -19,7 +19,7 @@ from shared.ports.dependencies import OUTPUTS_AT_ONCE, Dependencies, Limits
 from shared.ports.errors import Conflict, CutShort, OutputUnfit, Paused, PictureUnfit, Unavailable, UnreadableRow
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Deferrable, Envelope, Messenger, Sendable
-from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.moved import MovedAccounts, NightProgress, Nights, NotedToday
 from shared.ports.pending import (
     AccountMoves,
     Answer,
@@ -76,6 +76,8 @@ __all__ = [
     "Loaded",
     "Messenger",
     "MovedAccounts",
+    "NightProgress",
+    "Nights",
     "NotedToday",
     "OpenIndex",
     "OpenRow",

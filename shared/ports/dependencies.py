@@ -14,7 +14,7 @@ from shared.ports.app_windows import AppUse, AppWindows
 from shared.ports.commands import Commands
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
-from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.moved import MovedAccounts, Nights, NotedToday
 from shared.ports.pending import PendingMoves
 from shared.ports.pictures import Images
 from shared.ports.proofs import Proofs, Signer
@@ -66,6 +66,7 @@ class Dependencies:
     store: Store
     index: OpenIndex
     moved: MovedAccounts
+    nights: Nights
     #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images

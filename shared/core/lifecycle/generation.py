@@ -203,7 +203,8 @@ G_co = TypeVar("G_co", bound=Received | Generation | Closed, covariant=True)
 class Transition(Generic[G_co]):
     """What to save in one transaction: the generation and, if credits move, the account, its user and the entries.
 
-    ``steps`` name what happened, in order.
+    ``steps`` name what happened, in order. ``mark`` is the kind and id of the command that decided it, if one did. It
+    is saved too, so that a command which was refused decides nothing any more.
     """
 
     generation: G_co
@@ -211,6 +212,7 @@ class Transition(Generic[G_co]):
     user: User | None = None
     entries: tuple[LedgerEntry, ...] = ()
     steps: tuple[Happening, ...] = ()
+    mark: tuple[str, str] | None = None
 
     def moving(self, moved: Moved) -> "Transition[G_co]":
         """This transition with a move of credits."""
