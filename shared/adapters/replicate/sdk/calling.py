@@ -52,6 +52,10 @@ from shared.ports import Unavailable
 T = TypeVar("T")
 
 _OTHER = "answered {status} by something that is not Replicate"
+_COPY = "Nothing was sent: copy it again from replicate.com/account/api-tokens, whole and alone."
+_UNREACHED = (
+    "Nothing was sent: check network, proxy and firewall, which must open api.replicate.com, or send it again later."
+)
 _PROXY = "Check the address of the API, and let proxies and firewalls open api.replicate.com."
 
 #: Of each meaning the exception, what it means in words, and what to do, if the exception itself does not say that.
@@ -240,7 +244,7 @@ class Caller:
         try:
             return checked(await source())
         except ConfigurationError as trouble:
-            raise AuthenticationError(operation.id, trouble.why) from trouble
+            raise AuthenticationError(operation.id, trouble.why, advice=_COPY) from trouble
         except Unavailable as trouble:
             raise AuthenticationError(operation.id, f"the API token is not available: {trouble}") from trouble
 
@@ -335,7 +339,7 @@ def _texts(content: object, depth: int = 8) -> list[str]:
 def _lost(operation: Operation, error: Exception, *, at_once: bool = False) -> ReplicateError:
     """The exception for a request without a whole answer. ``at_once``: its head and body were written together."""
     if never_sent(error) or (at_once and never_written(error)):
-        return TransientError(operation.id, f"not reached: {describe(error)}")
+        return TransientError(operation.id, f"not reached: {describe(error)}", advice=_UNREACHED)
     if operation.kind is Kind.WRITE:
         return OutcomeUnknownError(operation.id, describe(error))
     return (TimedOutError if timed_out(error) else TransientError)(operation.id, describe(error))

@@ -50,9 +50,8 @@ class Deploying(Artifacts):
     ) -> str:
         """Deploy a model under a name of the account's own; returns owner/name, which ``inference`` runs.
 
-        Without ``adapter_path`` it makes a deployment of ``base_model``: machines of the account's own. A deployment of
-        that name gets its next release. With ``adapter_path`` it makes the model, uploads the adapter, and lets a
-        trainer make the version of it.
+        Without ``adapter_path`` it makes a deployment of ``base_model``, or its next release: machines of the account's
+        own. With ``adapter_path`` it makes the model, uploads the adapter, and lets a trainer make the version of it.
 
         Args:
             model_name: the name, without its owner.
@@ -66,8 +65,8 @@ class Deploying(Artifacts):
         Raises:
             NotOfferedError: an adapter without a ``trainer``. The text says what to do, step by step.
             NotFoundError: Replicate has no such base model.
-            ValidationError: a setting is not known, or not accepted.
-            TimedOutError: it took longer. The text says what may have been made.
+            ValidationError: a setting is unknown or refused.
+            TimedOutError: it took longer; the text says what may have been made.
         """
         api, config = self.connected("deploy_model"), dict(deployment_config or {})
         bound = Bound.of(seconds(_DEPLOY, timeout, field="timeout"))
