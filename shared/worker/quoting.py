@@ -5,7 +5,7 @@ It is not imported with the message handler, which does not need it.
 
 from datetime import timedelta
 
-from shared.core.catalog.catalog import quote
+from shared.core.catalog.choosing import quote
 from shared.core.catalog.quoting import Estimate, Measured, estimate
 from shared.core.dependency import Dependency
 from shared.core.money.account import plan_of

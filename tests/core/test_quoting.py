@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dev.fakes.catalogs import REAL, REAL_PLANS, REQUEST
-from shared.core.catalog.catalog import Quote, quote
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.quoting import Basis, Estimate, Measured, Spread, estimate
 from shared.core.money.usage import Used
 

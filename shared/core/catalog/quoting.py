@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
 
-from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Quote, asked, unit_credits
+from shared.core.catalog.catalog import Catalog, CreditsPer, Model, asked, unit_credits
+from shared.core.catalog.choosing import Quote
 from shared.core.catalog.margin import megapixels
 from shared.core.modality import Modality
 from shared.core.money.pricing import Unit
