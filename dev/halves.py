@@ -1,35 +1,60 @@
-"""The pytest plugin with which two processes share the tests: ``-p dev.halves --claims=FOLDER``.
+"""The pytest plugin with which two processes share the tests: ``-p dev.halves --halves``.
 
 Rules of this file:
-1. Both processes collect the same tests. Each claims the next test file that nobody has claimed, and runs it whole, so
-   that what is made once for a file is made once. A claim is a file in the folder, which one process alone can make.
+1. The tests are collected once: the process forks when it has them. Each half claims the next test file that nobody has
+   claimed, and runs it whole, so that what is made once for a file is made once. A claim is a file in a folder, which
+   one process alone can make.
 2. Files with long tests come first, then those that start processes: a process that runs alone at the end has little
    left to do.
-3. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
+3. A failure is printed when it happens. The other half's results are reported when this half is done, so that there is
+   one summary and one exit code. A half that dies fails the run.
+4. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
 """
 
+import json
+import os
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 import pytest
 
 #: The marks of files that come first, in this order.
 FIRST = ("long", "process")
 
+#: The other half's reports, in the folder of claims: one JSON object a line.
+REPORTS = "reports"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--claims``."""
-    parser.addoption("--claims", type=Path, help="a folder shared with another process, which runs the other tests")
+    """Add ``--halves``."""
+    parser.addoption("--halves", action="store_true", help="run the tests in two processes, which share them by files")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run the tests of the claimed files: pytest's own loop, but for the claims."""
-    claims: Path | None = session.config.getoption("claims")
-    if claims is None or session.testsfailed or session.config.option.collectonly:
+    """Replace pytest's own loop by two that share the tests."""
+    option = session.config.option
+    if not option.halves or session.testsfailed or option.collectonly:
         return None
+    with TemporaryDirectory() as folder:
+        claims, plugins = Path(folder), session.config.pluginmanager
+        plugins.register(at_once := _AtOnce(session.config))
+        other = _forked(session, claims)
+        run_claimed(session, claims)
+        plugins.unregister(at_once)
+        if other:
+            _report_other(session, claims, other)
+    return True
+
+
+def run_claimed(session: pytest.Session, claims: Path) -> None:
+    """Run the tests of the claimed files: pytest's own loop, but for the claims."""
     items = claimed(longest_first(session.items), claims)
     item = next(items, None)
     while item is not None:
@@ -40,7 +65,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
         item = following
-    return True
 
 
 def longest_first(items: Iterable[pytest.Item]) -> list[pytest.Item]:
@@ -68,3 +92,79 @@ def claimed(items: Iterable[pytest.Item], claims: Path) -> Iterator[pytest.Item]
 def claim_of(path: Path, claims: Path) -> Path:
     """Where the claim to a test file is."""
     return claims / sha256(str(path).encode()).hexdigest()
+
+
+class _AtOnce:
+    """Prints each failure when it happens."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._capturing: Any = config.pluginmanager.getplugin("capturemanager")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print it whole, in one write: the other half prints, too."""
+        if report.failed:
+            with self._capturing.global_and_fixture_disabled():
+                sys.stdout.write(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}\n")
+                sys.stdout.flush()
+
+
+class _Written:
+    """Writes the reports that another process needs: of each test's call, and of whatever did not pass."""
+
+    def __init__(self, config: pytest.Config, file: IO[str]) -> None:
+        self._config = config
+        self._file = file
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One line."""
+        if report.when == "call" or not report.passed:
+            data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+            self._file.write(json.dumps(data) + "\n")
+
+
+def _forked(session: pytest.Session, claims: Path) -> int:
+    """Start the other half; returns its process id, or 0 where this process has to run everything."""
+    config = session.config
+    if not hasattr(os, "fork") or threading.active_count() > 1:
+        return 0
+    capturing: Any = config.pluginmanager.getplugin("capturemanager")
+    capturing.stop_global_capturing()  # each half captures into files of its own
+    sys.stdout.flush()
+    pid = os.fork()
+    capturing.start_global_capturing()
+    capturing.suspend_global_capture()
+    if not pid:
+        _run_other(session, claims)
+    return pid
+
+
+def _run_other(session: pytest.Session, claims: Path) -> None:
+    """Run the other half to the end of this process, whose only exit is here."""
+    code = 1
+    plugins = session.config.pluginmanager
+    terminal: Any = plugins.getplugin("terminalreporter")
+    try:
+        with Path(os.devnull).open("w") as nowhere, (claims / REPORTS).open("w", encoding="utf-8") as file:
+            terminal._tw._file = nowhere  # noqa: SLF001  # pytest has no other way
+            plugins.register(_Written(session.config, file))
+            run_claimed(session, claims)
+        code = 0
+    except session.Failed:
+        code = 0  # the failures that ended it are in the reports
+    finally:
+        os._exit(code)
+
+
+def _report_other(session: pytest.Session, claims: Path, pid: int) -> None:
+    """Wait for the other half, and report what it came to as if it had run here."""
+    _, status = os.waitpid(pid, 0)
+    config = session.config
+    with (claims / REPORTS).open(encoding="utf-8") as lines:
+        for line in lines:
+            report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
+            if isinstance(report.longrepr, list):  # where and why it was skipped: JSON has no tuples
+                report.longrepr = tuple(report.longrepr)
+            config.hook.pytest_runtest_logreport(report=report)
+    if status:
+        raise session.Interrupted(f"the other half ended with {os.waitstatus_to_exitcode(status)}")

@@ -9,42 +9,34 @@ end.
 Arguments select among these: `--quick tests/core -k price`.
 """
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from dev.check import CHECKS, run_all
 
 ALONE = ("tests/stack",)
 
-#: Skipped tests print their reason, so that a test that never runs is noticed.
-PYTEST = ["pytest", "-q", "-rs"]
+#: Failed tests are listed at the end; skipped ones print their reason, so that a test that never runs is noticed.
+PYTEST = ["pytest", "-q", "-rfEs"]
 
 #: Two processes share tests by files. `python -m` finds the plugins in this folder.
-HALF = ["python", "-m", *PYTEST, "-p", "dev.halves", "-n", "0"]
+HALVES = ["python", "-m", *PYTEST, "-p", "dev.halves", "--halves", "-n", "0"]
 
 #: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
-QUICK = [*HALF, "-p", "dev.quick_tests", "-m", "not process and not long"]
+QUICK = [*HALVES, "-p", "dev.quick_tests", "-m", "not process and not long"]
 
 STACK = [*PYTEST, "-p", "no:cacheprovider", *ALONE]
-OTHERS = [*HALF, *(f"--ignore={folder}" for folder in ALONE)]
+OTHERS = [*HALVES, *(f"--ignore={folder}" for folder in ALONE)]
 
 
 def main(argv: list[str]) -> int:
     """Run the checks and the tests; returns 1 when one of them failed."""
-    with TemporaryDirectory() as claims:
-        *beside, seen = ({name: command} for name, command in tests(argv, Path(claims)).items())
-        return run_all(CHECKS, *beside, seen)
+    *beside, seen = ({name: command} for name, command in tests(argv).items())
+    return run_all(CHECKS, *beside, seen)
 
 
-def tests(argv: list[str], claims: Path) -> dict[str, list[str]]:
-    """The commands for these arguments, by their names. Those that share tests claim them in an empty folder."""
+def tests(argv: list[str]) -> dict[str, list[str]]:
+    """The commands for these arguments, by their names."""
     others = [argument for argument in argv if argument != "--quick"]
-    # With "=": pytest looks for its configuration before it knows the option, and would take the folder for tests.
-    claiming = f"--claims={claims}"
     if "--quick" in argv:
-        half = [*QUICK, claiming, *others]
-        return {"quick tests, one half": half, "quick tests, the other half": half}
+        return {"quick tests": [*QUICK, *others]}
     if others:
         return {"tests": ["pytest", "-rs", *others]}
-    half = [*OTHERS, claiming]
-    return {"tests of the whole stack": STACK, "tests, one half": half, "tests, the other half": half}
+    return {"tests of the whole stack": STACK, "tests": OTHERS}

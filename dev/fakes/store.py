@@ -32,6 +32,8 @@ class FakeStore:
         self.entries: list[LedgerEntry] = []
         #: Account, kind and id of commands that were refused or have decided: nothing is made under them any more.
         self.marks: set[tuple[str, str, str]] = set()
+        #: The numbers of entries with erased texts, by account, kind and id.
+        self.erased: dict[tuple[str, str, str], int] = {}
         self.before_commit: list[Callable[[AnyGeneration | None, Transition[AnyGeneration]], None]] = []
         #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
@@ -156,7 +158,7 @@ class FakeStore:
         wanted = (account_id, move, entry_id)
         if wanted in self.marks:
             raise Conflict
-        return next((each for each in self.entries if (each.account_id, each.move, each.entry_id) == wanted), None)
+        return next((each for each in self.entries if self._is(each, wanted)), None)
 
     async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """See ``Store``."""
@@ -164,6 +166,14 @@ class FakeStore:
         for entry in list(self.entries):
             if entry.account_id == account_id and entry.seq > after:
                 yield entry
+
+    async def erase(self, account_id: str, seq: int, erased: Callable[[LedgerEntry], LedgerEntry | None]) -> None:
+        """See ``Store``. The row by the move's own id stays, with its number."""
+        await _turn()
+        for index, entry in enumerate(self.entries):
+            if (entry.account_id, entry.seq) == (account_id, seq) and (bare := erased(entry)) is not None:
+                self.erased.setdefault((account_id, entry.move, entry.entry_id), seq)
+                self.entries[index] = bare
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``."""
@@ -225,17 +235,26 @@ class FakeStore:
     def is_made(self, account_id: str, kind: str, command_id: str) -> bool:
         """Whether there is a move of this kind and id, or a mark in its place."""
         wanted = (account_id, kind, command_id)
-        return wanted in self.marks or any(
-            (each.account_id, each.move, each.entry_id) == wanted for each in self.entries
-        )
+        return wanted in self.marks or wanted in self.erased or any(self._is(each, wanted) for each in self.entries)
 
     def _is_posted(self, entry: LedgerEntry) -> bool:
         """Whether an entry of this number, or a move of this kind and id, is there, or is forbidden."""
-        return (entry.account_id, entry.move, entry.entry_id) in self.marks or any(
-            entry.account_id == posted.account_id
-            and (entry.seq == posted.seq or (entry.move, entry.entry_id) == (posted.move, posted.entry_id))
-            for posted in self.entries
+        wanted = (entry.account_id, entry.move, entry.entry_id)
+        return (
+            wanted in self.marks
+            or wanted in self.erased
+            or any(
+                entry.account_id == posted.account_id
+                and (entry.seq == posted.seq or (entry.move, entry.entry_id) == (posted.move, posted.entry_id))
+                for posted in self.entries
+            )
         )
+
+    def _is(self, entry: LedgerEntry, wanted: tuple[str, str, str]) -> bool:
+        """Whether an entry is the one of this account, kind and id, though its id was erased."""
+        if wanted in self.erased:
+            return (entry.account_id, entry.seq) == (wanted[0], self.erased[wanted])
+        return (entry.account_id, entry.move, entry.entry_id) == wanted
 
     def _new_etag(self) -> str:
         self._written += 1

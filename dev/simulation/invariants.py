@@ -7,8 +7,8 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from dev.fakes.blobs import Blob
@@ -288,6 +288,7 @@ def at_rest(watch: Observer) -> None:
     _outputs(world)
     _asked_once(watch)
     nothing_secret(world)
+    said_well(unspoken(watch), world.telemetry.steps, world.telemetry.counts)
 
 
 def _announced(world: World) -> None:
@@ -340,12 +341,43 @@ def _asked_once(watch: Observer) -> None:
     for key, predictions in made.items():
         extra = predictions - 1 - watch.attempt_failed[key]
         require(extra <= watch.lost[key], "extra predictions are lost answers", (key, extra))
-    counted = {str(facts["prediction"]) for name, _, facts in world.telemetry.steps if name == "extra_prediction"}
-    require(not counted & watch.adopted, "what is counted as extra was no attempt's own", counted & watch.adopted)
 
 
 def nothing_secret(world: World) -> None:
     """No prompt, secret or address in steps, counts, or the archive's metadata."""
+    secrets = _secrets(world)
+    _no_leak(secrets, world.telemetry.steps, world.telemetry.counts)
+    for dead in world.blobs.dead_letters.values():
+        _no_secret(secrets, dead.metadata.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Unspoken:
+    """What may not have been said when nothing is left to do: secrets, and that an adopted prediction is an extra."""
+
+    secrets: frozenset[str]
+    adopted: frozenset[str]
+
+
+def unspoken(watch: Observer) -> Unspoken:
+    """What may not have been said in this world, at rest."""
+    return Unspoken(_secrets(watch.world), frozenset(watch.adopted))
+
+
+#: A step or a count: its name, and what it is about.
+_Lines = Iterable[tuple[str, object, Mapping[str, object]]]
+
+
+def said_well(what: Unspoken, steps: _Lines, counts: _Lines) -> None:
+    """What was said, at any time until rest, says nothing of this."""
+    steps = list(steps)
+    counted = {str(facts["prediction"]) for name, _, facts in steps if name == "extra_prediction"}
+    wrong = counted & what.adopted
+    require(not wrong, "what is counted as extra was no attempt's own", wrong)
+    _no_leak(what.secrets, steps, counts)
+
+
+def _secrets(world: World) -> frozenset[str]:
     secrets = {SIGNING_SECRET, "https://", "http://"}
     for generation in world.store.saved_generations.values():
         request = generation.request
@@ -353,12 +385,16 @@ def nothing_secret(world: World) -> None:
             secrets |= set(_texts(request))
         if isinstance(generation, Generation):
             secrets |= {output.text for output in generation.outputs if output.text}
-    said: set[str] = set()
-    for name, _, facts in world.telemetry.steps:
-        said |= {name, *map(str, facts.values())}
-    for metric, _, labels in world.telemetry.counts:
-        said |= {metric, *labels.values()}
-    for dead in world.blobs.dead_letters.values():
-        said |= set(dead.metadata.values())
-    for text in said:
+    return frozenset(secrets)
+
+
+def _no_leak(secrets: frozenset[str], steps: _Lines, counts: _Lines) -> None:
+    for name, _, facts in steps:
+        _no_secret(secrets, (name, *map(str, facts.values())))
+    for metric, _, labels in counts:
+        _no_secret(secrets, (metric, *map(str, labels.values())))
+
+
+def _no_secret(secrets: frozenset[str], texts: Iterable[str]) -> None:
+    for text in texts:
         require(not any(secret in text for secret in secrets), "nothing secret leaves", text)

@@ -8,17 +8,19 @@ Rules of this file:
 """
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from dev.fakes.messenger import COMMANDS, queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step, require
-from dev.simulation.logs import keep_only_what_is_read
+from dev.simulation.logs import Said, keep_only_what_is_read
+from dev.simulation.moments import carry_commands, moments_of
 from shared import worker
 from shared.core.commands.acts import AccountCommand
 from shared.core.requests.digest import digest_of
@@ -126,6 +128,11 @@ class Stage:
         self.alike = EVERY
         self.sent: set[str] = set()
         self.late: list[PredictionEvent] = []
+        #: New predictions whose life is still to come, and the webhooks of the last of them that are under way.
+        self.fresh: list[str] = []
+        self.arriving: list[PredictionEvent] = []
+        #: When everything must have ended.
+        self.until: datetime | None = None
         self.world.replicate.chunk_bytes = 5  # two chunks an image
         self.meets(fault)
         self.faced = Faced(None)
@@ -148,13 +155,12 @@ class Stage:
         """
         return {name: part for name, part in vars(self).items() if name not in _BEFORE}
 
-    # How it ends, and which webhooks come.
+    def take_said(self) -> Said:
+        """What was said since this was last asked: from here on it is part of no state."""
+        telemetry: Any = self.world.telemetry
+        return Said(telemetry.steps.take(), telemetry.counts.take())
 
-    @property
-    def end(self) -> End:
-        """How the first prediction ends."""
-        self.alike = frozenset(each for each in self.alike if each[0] is self._end)
-        return self._end
+    # How it ends, and which webhooks come.
 
     def ends_in(self, *ends: End) -> bool:
         """Whether it is one of these, whichever it is."""
@@ -162,16 +168,10 @@ class Stage:
         self.alike = frozenset(each for each in self.alike if (each[0] in ends) is answer)
         return answer
 
-    @property
-    def webhook(self) -> Webhook:
-        """How Replicate's webhooks come."""
-        self.alike = frozenset(each for each in self.alike if each[1] is self._webhook)
-        return self._webhook
-
-    def may_send(self, webhook: Webhook) -> bool:
-        """Whether they come in this way, whichever the other would be."""
-        answer = self._webhook is webhook
-        self.alike = frozenset(each for each in self.alike if (each[1] is webhook) is answer)
+    def is_sent(self, *webhooks: Webhook) -> bool:
+        """Whether they come in one of these ways, whichever it is."""
+        answer = self._webhook in webhooks
+        self.alike = frozenset(each for each in self.alike if (each[1] in webhooks) is answer)
         return answer
 
     def in_case(self, end: End, webhook: Webhook) -> None:
@@ -203,24 +203,31 @@ class Stage:
         replicate = self.world.replicate
         if replicate.predictions[prediction_id].status.finished:
             return
-        end = self.end if prediction_id == replicate.ids()[0] else End.SUCCEEDED
-        if end in (End.TRANSIENT, End.TRANSIENT_NEXT):
+        if prediction_id != replicate.ids()[0]:
+            self.makes(self, prediction_id, End.SUCCEEDED)
+        elif self.ends_in(End.TRANSIENT, End.TRANSIENT_NEXT):
             replicate.fail(prediction_id, "Prediction interrupted; please retry (code: PA)")
-        elif end is End.CONTENT:
+        elif self.ends_in(End.CONTENT):
             replicate.fail(prediction_id, "NSFW content detected.")
-        elif end is End.CANCELED:
+        elif self.ends_in(End.CANCELED):
             replicate.cancel_by_deadline(prediction_id)
-        elif end in (End.ABORTED, End.ABORTED_NEXT):
+        elif self.ends_in(End.ABORTED, End.ABORTED_NEXT):
             replicate.abort(prediction_id)
         else:
-            self.makes(self, prediction_id, end)
-        if end is End.EXPIRED:
-            replicate.files.clear()
+            self._succeed(prediction_id)
+
+    def _succeed(self, prediction_id: str) -> None:
+        unusual = next((end for end in (End.FEWER, End.UNSAFE) if self.ends_in(end)), End.SUCCEEDED)
+        self.makes(self, prediction_id, unusual)
+        if self.ends_in(End.EXPIRED):
+            self.world.replicate.files.clear()
 
     def _expire_second(self) -> None:
-        if self.ends_in(End.EXPIRES):
-            for uri in [uri for uri in self.world.replicate.files if uri.endswith("out-1.png")]:
-                del self.world.replicate.files[uri]
+        files = self.world.replicate.files
+        second = [uri for uri in files if uri.endswith("out-1.png")]
+        if second and self.ends_in(End.EXPIRES):
+            for uri in second:
+                del files[uri]
 
     # The fault.
 
@@ -278,7 +285,7 @@ class Stage:
 
     async def _early(self) -> None:
         """The whole life of the prediction before its create has returned, if the schedule's webhook is early."""
-        if not self.may_send(Webhook.EARLY):
+        if not self.is_sent(Webhook.EARLY):
             return
         prediction_id = self.world.replicate.ids()[-1]
         if prediction_id in self.sent:
@@ -291,34 +298,43 @@ class Stage:
 
     async def news(self) -> bool:
         """Every new prediction starts and ends, and Replicate sends its webhooks. Returns whether there was one."""
+        if not self.notices():
+            return False
+        while self.fresh or self.arriving:
+            await self.hear_next()
+        return True
+
+    def notices(self) -> bool:
+        """Look for new predictions: from here on ``hear_next`` has their webhooks. Returns whether there is one."""
+        self.fresh = [prediction_id for prediction_id in self.world.replicate.ids() if prediction_id not in self.sent]
+        return bool(self.fresh)
+
+    async def hear_next(self) -> None:
+        """The next webhook arrives; if there is none, the next new prediction starts and ends."""
+        if not self.arriving:
+            self.arriving = self._life_of(self.fresh.pop(0))
+        if self.arriving:
+            await self.hear(self.arriving.pop(0))
+            after_step(self.watch, KEY.account_id)
+
+    def _life_of(self, prediction_id: str) -> list[PredictionEvent]:
+        """A prediction starts and ends; returns its webhooks."""
         replicate = self.world.replicate
-        fresh = [prediction_id for prediction_id in replicate.ids() if prediction_id not in self.sent]
-        for prediction_id in fresh:
-            self.sent.add(prediction_id)
+        self.sent.add(prediction_id)
+        started = replicate.event(prediction_id)
+        if not started.prediction.status.finished and not self.ends_in(End.ABORTED, End.ABORTED_NEXT):
+            replicate.start(prediction_id)
             started = replicate.event(prediction_id)
-            if not started.prediction.status.finished and not self.ends_in(End.ABORTED, End.ABORTED_NEXT):
-                replicate.start(prediction_id)
-                started = replicate.event(prediction_id)
-            self.finish(prediction_id)
-            completed = replicate.event(prediction_id)
-            for event in self._webhooks_of(started, completed):
-                await self.hear(event)
-                after_step(self.watch, KEY.account_id)
-        return bool(fresh)
+        self.finish(prediction_id)
+        return self._webhooks_of(started, replicate.event(prediction_id))
 
     def _webhooks_of(self, started: PredictionEvent, completed: PredictionEvent) -> list[PredictionEvent]:
-        match self.webhook:
-            case Webhook.NONE:
-                return []
-            case Webhook.TWICE:
-                return [started, started, completed, completed]
-            case Webhook.DISORDERED:
-                return [completed, started]
-            case Webhook.LATE:
-                self.late += [started, completed]
-                return []
-            case _:
-                return [completed]
+        if self.is_sent(Webhook.NONE, Webhook.LATE):
+            self.late += [started, completed]
+            return []
+        if self.is_sent(Webhook.ONCE, Webhook.EARLY):
+            return [completed]
+        return [started, started, completed, completed] if self.is_sent(Webhook.TWICE) else [completed, started]
 
     async def hear(self, message: Sendable) -> None:
         """One delivery without a fault."""
@@ -327,46 +343,39 @@ class Stage:
     # The rest.
 
     async def settle(self) -> None:
-        """Go on until nothing is left to do; the webhooks that are late come then, and once more."""
-        bound = self.world.time + BOUND
-        while True:
-            await self._carry_commands()
-            await self.world.pump()
-            after_step(self.watch, KEY.account_id)
-            if await self.news():
-                continue
-            moments = list(self._moments())
-            if not moments:
-                break
-            require(self.world.time < bound, "every generation ends within its bound", self.world.time)
-            self.world.time = max(self.world.time, min(moments))
-            self.world.replicate.keep_deadlines()
-            self.world.messenger.forget_ids()
-            await self.world.tick()
+        """Go on until nothing is left to do."""
+        while await self.step():
+            pass
+
+    async def step(self) -> bool:
+        """One step towards rest; False if nothing is left to do. Between two steps nothing is under way."""
+        if self.fresh or self.arriving:
+            await self.hear_next()
+            return True
+        self.until = self.until or self.world.time + BOUND
+        await carry_commands(self.world)
+        await self.world.pump()
+        after_step(self.watch, KEY.account_id)
+        return self.notices() or await self._time_goes_on() or self._last_webhooks()
+
+    async def _time_goes_on(self) -> bool:
+        """The next moment at which anything can happen; False if nothing will."""
+        world, moments = self.world, list(moments_of(self.world))
+        if moments:
+            require(self.until and world.time < self.until, "every generation ends within its bound", world.time)
+            world.time = max(world.time, min(moments))
+            world.replicate.keep_deadlines()
+            world.messenger.forget_ids()
+            await world.tick()
+        return bool(moments)
+
+    def _last_webhooks(self) -> bool:
+        """The webhooks that are late come when all is over; False if there are none."""
+        self.until = None
         late, self.late = self.late, []
-        for event in late:
-            await self.hear(event)
-        if late:
-            await self.settle()
-
-    async def _carry_commands(self) -> None:
-        """Deliver the deferred commands that are due."""
-        messenger, now = self.world.messenger, self.world.time
-        due = [sent for sent in messenger.commands if sent.at is None or sent.at <= now]
-        messenger.commands = [sent for sent in messenger.commands if sent not in due]
-        for sent in due:
-            await handle_command(self.world.deps, sent.command, sent.envelope, COMMANDS)
-
-    def _moments(self) -> Iterator[datetime]:
-        world = self.world
-        yield from (row.due_at for row in world.index.rows.values())
-        yield from (sent.at for sent in world.messenger.scheduled if sent.at is not None)
-        yield from (sent.at for sent in world.messenger.commands if sent.at is not None)
-        for prediction in world.replicate.running:
-            _, attempt = world.replicate.made_for[prediction.prediction_id]
-            if not attempt.guarantees.cancel_after:
-                continue  # nothing bounds it
-            yield (prediction.created_at or world.time) + timedelta(seconds=attempt.cancel_after_s)
+        if late and self.is_sent(Webhook.LATE):
+            self.arriving = late
+        return bool(self.arriving)
 
 
 #: Parts of a stage that count until the fault is over, and the case.

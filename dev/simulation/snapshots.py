@@ -32,7 +32,9 @@ class Snapshot(Generic[T]):
 
     def copy(self) -> T:
         """Another one, which shares nothing with any other that can change."""
-        whole: T = _Reader(io.BytesIO(self._written), self._frozen).load()
+        reader = pickle.Unpickler(io.BytesIO(self._written))
+        reader.persistent_load = self._frozen.__getitem__  # type: ignore[method-assign]  # a call of C, not of Python
+        whole: T = reader.load()
         return whole
 
 
@@ -54,18 +56,6 @@ class _Writer(pickle.Pickler):
         if place == len(self.frozen):
             self.frozen.append(each)
         return place
-
-
-class _Reader(pickle.Unpickler):
-    """Puts what is frozen back into its places."""
-
-    def __init__(self, file: io.BytesIO, frozen: list[Any]) -> None:
-        super().__init__(file)
-        self._frozen = frozen
-
-    def persistent_load(self, place: Any) -> Any:
-        """What stands there."""
-        return self._frozen[place]
 
 
 #: What was found out so far: it is asked for everything that is written.

@@ -210,6 +210,21 @@ AppMetrics
 '''
   }
   {
+    name: 'replicate-down'
+    severity: 2
+    every: 'PT5M'
+    window: 'PT15M'
+    description: 'Replicate did not answer ten times or more, or the circuit breakers are open. Requests wait, and nothing is lost. Is it Replicate? See www.replicatestatus.com, which /api/health reads.'
+    query: '''
+AppMetrics
+| where (Name == "darkroom.creates_deferred" and tostring(Properties.why) in ("unreachable", "circuit open", "replicate unavailable"))
+    or (Name == "darkroom.deferrals" and tostring(Properties.dependency) == "replicate")
+    or Name == "darkroom.creates_unknown"
+| summarize times = sum(Sum)
+| where times >= 10
+'''
+  }
+  {
     name: 'audit-difference'
     severity: 1
     every: 'PT1H'
@@ -273,6 +288,19 @@ AppMetrics
 | where Name == "darkroom.app_limits_closed"
 | summarize requests = sum(Sum) by limit = tostring(Properties.limit)
 | where requests > 0
+'''
+  }
+  {
+    name: 'turn-overdue'
+    severity: 2
+    every: 'PT15M'
+    window: 'PT15M'
+    description: 'A request has waited for its turn for more than three hours. It is not given up, and goes on by itself.'
+    query: '''
+AppMetrics
+| where Name == "darkroom.turn_waits_s" and tostring(Properties.given) == "no"
+| summarize longest_s = max(Max)
+| where longest_s > 10800
 '''
   }
   {

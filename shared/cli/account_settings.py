@@ -1,4 +1,4 @@
-"""account: show, statement, verify, set, plan, limit, remove-limit, suspend, reactivate, revoke, refund.
+"""account: show, statement, verify, erase-names, set, plan, limit, remove-limit, suspend, reactivate, revoke, refund.
 
 Rules of this file:
 1. Everything can be set without granting a credit, and taken away again. Each command is an entry of the ledger with
@@ -54,6 +54,7 @@ account = typer.Typer(
 account.command("show")(show)
 account.command("statement")(ledgers.statement)
 account.command("verify")(ledgers.verify)
+account.command("erase-names")(ledgers.erase_names)
 
 _Id = Annotated[
     str | None, typer.Option("--id", help="The command's id, such as a ticket; default: a new one.", metavar="ID")

@@ -39,7 +39,7 @@ def show(
 
     async def command(operations: Operations) -> int:
         found = await account_of(command_context, operations, account_id)
-        entries = [entry async for entry in operations.store.ledger(account_id)]
+        entries = [entry async for entry in operations.deps.store.ledger(account_id, max(0, found.seq - last))]
         recent = heapq.nlargest(last, entries, key=lambda entry: entry.seq)
         if as_json:
             command_context.screen.json(_account_json(found, recent, operations.deps))
@@ -47,7 +47,9 @@ def show(
         command_context.screen.facts(sums_of(found, operations.deps))
         _show_parts(command_context, shown_of(found, operations.deps), operations.deps.now())
         if recent:
-            command_context.screen.say(f"\nlast {len(recent)} of {len(entries)} ledger entries, the newest first")
+            command_context.screen.say(
+                f"\nlast {len(recent)} of {max(found.seq, recent[0].seq)} ledger entries, the newest first"
+            )
             _show_entries(command_context, recent)
         return 0
 
@@ -185,7 +187,8 @@ def _belongs_to(entry: LedgerEntry) -> str:
     """The generation, with its user if the user's id is not the account's; without a generation, the entry's own id."""
     if not entry.generation_id:
         return entry.entry_id
-    return entry.generation_id if entry.user_id == entry.account_id else f"{entry.user_id}/{entry.generation_id}"
+    mine = entry.user_id in ("", entry.account_id)  # empty: the name was erased
+    return entry.generation_id if mine else f"{entry.user_id}/{entry.generation_id}"
 
 
 def _changes(entry: LedgerEntry) -> list[str]:

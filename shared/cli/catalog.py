@@ -15,6 +15,8 @@ from shared.cli.catalog_costs import costs
 from shared.cli.catalog_price import price
 from shared.cli.context import CommandContext, Operations, command_context_of
 from shared.core.catalog.catalog import CreditsPer, Model, Status
+from shared.core.catalog.settable import Settable
+from shared.core.modality import InputKind
 from shared.core.money.pricing import Price
 from shared.core.money.usage import usd
 from shared.core.requests.fields import MODALITIES
@@ -118,4 +120,20 @@ def _as_json(model: Model) -> dict[str, Any]:
         "price_page": model.price_page or None,
         "open_marks": dict(model.marks),
         "fallback": list(model.fallback),
+        "settable": {name: _settable(item) for name, item in model.settable.items()},
+    }
+
+
+def _settable(item: Settable) -> dict[str, Any]:
+    """What a request may set of it, as the entry says it."""
+    bounded = item.kind in (InputKind.WHOLE, InputKind.REAL, InputKind.IMAGES)
+    return {
+        "type": item.kind.value,
+        "choices": list(item.choices),
+        "from": item.low if bounded else None,
+        "to": item.high if bounded else None,
+        "most_characters": item.most_characters or None,
+        "default": item.default,
+        "price_percent": dict(item.choice_percent) or item.price_percent,
+        "loosens_safety": item.loosens_safety,
     }

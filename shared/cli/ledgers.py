@@ -1,33 +1,23 @@
-"""What an account's ledger says, and whether it is whole: account statement, account verify.
+"""What an account's ledger says, whether it is whole, and its names: account statement, verify, erase-names.
 
 Rules of this file:
 1. A statement is printed as a document: text for reading, CSV and JSON for programs.
-2. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit.
+2. ``erase-names`` asks before it erases: nobody can bring a name back.
+3. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit.
 """
 
-import asyncio
 import sys
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from shared import worker
 from shared.cli.account_view import AccountId, account_of
 from shared.cli.context import Operations, RefusedError, command_context_of, valid_id
-from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
-from shared.core.money import statement as statements
 from shared.core.money.chain import Misfit
-from shared.core.money.entries import LedgerEntry
-from shared.core.money.statement import Made
 from shared.views.statement import as_csv, as_json_text, as_text
 from shared.views.times import moment
-
-#: How many generations are read at a time.
-_AT_ONCE = 16
 
 
 class Form(StrEnum):
@@ -54,12 +44,10 @@ def statement(
     async def command(operations: Operations) -> int:
         found = await account_of(command_context, operations, account_id)
         try:
-            wanted = statements.month_of(month, ZoneInfo(found.zone))
+            said = await worker.statement(operations.deps, found, month)
         except ValueError as error:
-            raise RefusedError(f"--month: {error}") from None
-        entries = [entry async for entry in operations.store.ledger(account_id) if entry.at < wanted.end]
-        made = await _made(operations, [entry for entry in entries if entry.at >= wanted.start])
-        sys.stdout.write(_AS[form](statements.statement(account_id, wanted, entries, made)))
+            raise RefusedError(f"There is no statement of {month}: {error}.") from None
+        sys.stdout.write(_AS[form](said))
         return 0
 
     command_context.do(command)
@@ -89,14 +77,35 @@ def verify(context: typer.Context, account_id: AccountId) -> None:
     command_context.do(command)
 
 
-async def _made(operations: Operations, entries: Iterable[LedgerEntry]) -> dict[tuple[str, str], Made]:
-    """What the generations of these entries made."""
-    named = [Key(each.user_id, each.generation_id, each.account_id) for each in entries if each.generation_id]
-    keys = list(dict.fromkeys(named))
-    made: dict[tuple[str, str], Made] = {}
-    for start in range(0, len(keys), _AT_ONCE):
-        for loaded in await asyncio.gather(*map(operations.deps.store.load, keys[start : start + _AT_ONCE])):
-            found = loaded.generation
-            if isinstance(found, Generation):
-                made[found.key.user_id, found.key.generation_id] = Made(found.attempt.model, len(found.outputs))
-    return made
+def erase_names(
+    context: typer.Context,
+    account_id: AccountId,
+    user: Annotated[str, typer.Option(help="Whatever names this user.", metavar="USER")] = "",
+    entry: Annotated[
+        list[int] | None, typer.Option(help="All texts of the entry of this number; may be repeated.", metavar="N")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase names from an account's ledger. The chain stays whole, and credits stay as they are.
+
+    The ids that are keys of the tables stay too: an id that names a person goes only with its whole account.
+    """
+    valid_id("the account", account_id)
+    if not user and not entry:
+        raise typer.BadParameter("--user or --entry must say what to erase")
+    if user:
+        valid_id("--user", user)
+    command_context = command_context_of(context)
+
+    async def command(operations: Operations) -> int:
+        await account_of(command_context, operations, account_id)
+        if not yes:
+            command_context.screen.confirm(f"Erase these names from the ledger of {account_id}, for ever?")
+        try:
+            erased = await worker.erase_names(operations.deps, account_id, user, frozenset(entry or ()))
+        except ValueError as error:
+            raise RefusedError(f"Not all was erased: {error}.") from None
+        command_context.screen.say(f"Texts of {len(erased)} of the ledger's entries were erased.")
+        return 0
+
+    command_context.do(command)

@@ -13,7 +13,7 @@ import typer
 
 from shared.cli.context import AccountToo, CommandContext, Operations, command_context_of, span_of, valid_key
 from shared.cli.printing import Amount
-from shared.cli.submitting import read_back, with_options
+from shared.cli.submitting import OPTIONS, read_back, with_options
 from shared.core.catalog.quoting import Basis, Estimate, Spread
 from shared.core.money.usage import usd
 from shared.core.reasons import Refusal, counted
@@ -30,7 +30,7 @@ _BASES = {
 }
 
 
-@with_options
+@with_options(OPTIONS)
 def quote(  # noqa: PLR0913  # each is an option of the command
     context: typer.Context,
     prompt: Annotated[str | None, typer.Argument(help=FIELD["prompt"].help, metavar=FIELD["prompt"].unit)] = None,

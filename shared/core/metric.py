@@ -38,6 +38,7 @@ class Metric(StrEnum):
         metric.measure, metric.notable, metric.labels = measure, notable, frozenset(labels)
         return metric
 
+    ACCOUNTS_WAITING = "darkroom.accounts_waiting", _LEVEL, _ROUTINE
     ACCOUNT_COMMANDS = "darkroom.account_commands", _COUNT, _ROUTINE, "kind", "outcome"
     APP_LIMITS_CLOSED = "darkroom.app_limits_closed", _COUNT, _NOTABLE, "limit"
     ATTEMPTS_LOST = "darkroom.attempts_lost", _COUNT, _NOTABLE
@@ -59,6 +60,7 @@ class Metric(StrEnum):
     REQUESTS_CLASHED = "darkroom.requests_clashed", _COUNT, _NOTABLE
     SLACK_S = "darkroom.slack_s", _LEVEL, _NOTABLE
     SWEPT = "darkroom.swept", _COUNT, _ROUTINE
+    TURN_WAITS_S = "darkroom.turn_waits_s", _SPREAD, _NOTABLE, "given"
     UNKNOWN_STATUSES = "darkroom.unknown_statuses", _COUNT, _NOTABLE
     WEBHOOK_REFUSED = "darkroom.webhook_refused", _COUNT, _NOTABLE
     WEBHOOK_UNAVAILABLE = "darkroom.webhook_unavailable", _COUNT, _NOTABLE, "dependency"

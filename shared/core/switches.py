@@ -183,6 +183,27 @@ def paused_for(switches: Switches, models: Collection[str], key: Key, since: dat
     return length((span for each in covering for span in each.spans), since, until)
 
 
+def moved(switches: Switches, models: Collection[str], key: Key, since: datetime, ends: datetime) -> datetime:
+    """When a wait ends that began at ``since`` and would end at ``ends``: it moves by the length of its pauses."""
+    reached = since
+    for span in sorted(span for each in switches if each.order.target.covers(models, key) for span in each.spans):
+        start = max(span.since, reached)
+        if start < min(span.until, ends):
+            ends, reached = ends + (span.until - start), span.until
+    return ends
+
+
+def began(switches: Switches, lasts: timedelta, now: datetime) -> datetime:
+    """When something began that has lasted so long by now, without any pause in between."""
+    since, reached = now - lasts, now
+    spans = [span for each in switches for span in each.spans]
+    for span in sorted(spans, key=lambda each: each.until, reverse=True):
+        end = min(span.until, reached)
+        if max(span.since, since) < end:
+            since, reached = since - (end - span.since), span.since
+    return since
+
+
 def length(spans: Iterable[Span], since: datetime, until: datetime) -> timedelta:
     """The length of what the spans cover between two times, each moment once."""
     total, reached = timedelta(), since

@@ -8,7 +8,6 @@ from typing import BinaryIO, Protocol
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.money.account import Account
-from shared.core.money.entries import LedgerEntry
 from shared.core.money.usage import Used
 from shared.ports.state import Loaded
 
@@ -21,9 +20,6 @@ class Records(Protocol):
 
     async def load_account(self, user_id: str) -> tuple[Account | None, str]:
         """Read one account and its ETag. The account is None if it does not exist."""
-
-    def ledger(self, user_id: str) -> AsyncIterator[LedgerEntry]:
-        """Iterate over all ledger entries of one account."""
 
     async def find(self, generation_id: str) -> list[AnyGeneration]:
         """The generations with this id, of all users."""

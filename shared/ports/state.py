@@ -1,6 +1,6 @@
 """The state of accounts and generations, and the open index."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -76,6 +76,12 @@ class Store(Protocol):
 
     def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """Iterate over the ledger entries of one account after a number, in the order of their numbers."""
+
+    async def erase(self, account_id: str, seq: int, erased: Callable[[LedgerEntry], LedgerEntry | None]) -> None:
+        """Replace the texts of a ledger entry, if it exists, by what ``erased`` makes of it. None: it stays.
+
+        ``erased`` empties texts and changes nothing else. It is called again if the entry changed meanwhile.
+        """
 
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""

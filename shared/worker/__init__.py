@@ -25,10 +25,12 @@ naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
 walking.py         the walk over one account's ledger: names the first entry that does not fit
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
+statements.py      the statement of a month: where its reading starts, and what was made
 accounts.py        the commands about accounts: credits, settings, limits
 approving.py       asks for approvals, and saves what is decided about them
 noting.py          notes which accounts move on which day
 auditing.py        compares accounts with their ledgers
+erasing.py         erases names from an account's ledger
 open_holds.py      what the open generations of an account held, at one number of its ledger
 nights.py          the night's audit of the accounts that moved
 """
@@ -51,10 +53,12 @@ from shared.worker.auditing import audit
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
 from shared.worker.deferring import defer
+from shared.worker.erasing import erase_names
 from shared.worker.handler import handle
 from shared.worker.nights import Call, begin_call
 from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
+from shared.worker.statements import statement
 from shared.worker.walking import verify
 
 __all__ = [
@@ -67,6 +71,7 @@ __all__ = [
     "dead_letter",
     "defer",
     "deny",
+    "erase_names",
     "fits",
     "grant",
     "handle",
@@ -81,6 +86,7 @@ __all__ = [
     "set_account",
     "set_limit",
     "set_plan",
+    "statement",
     "suspend",
     "sweep",
     "verify",

@@ -20,6 +20,7 @@ from shared.core.money.buckets import DEFAULT_PRIORITY
 from shared.core.money.credits import Sums
 from shared.core.money.entries import BY_SYSTEM, LedgerEntry, Move
 from shared.core.money.limits import Limit, Scope
+from shared.core.money.linking import is_what_was_asked
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings
@@ -294,8 +295,9 @@ async def _is_posted(deps: Dependencies, account_id: str, move: Move, entry_id: 
         posted = await deps.store.entry(account_id, move, entry_id)
     except Conflict:
         raise ValueError(f"the id {entry_id!r} is of a command that was refused: use another id") from None
-    if posted is not None and posted.asked != asked:
-        raise ValueError(f"the id {entry_id!r} was used before for {posted.asked}; this is {asked}: use another id")
+    if posted is not None and not is_what_was_asked(await deps.names_key(), posted, posted.stand_ins, asked):
+        before = posted.asked or "something else"
+        raise ValueError(f"the id {entry_id!r} was used before for {before}; this is {asked}: use another id")
     return posted is not None
 
 

@@ -7,6 +7,7 @@ Rules of this file:
    timer's, because the row is due soon before the approval is saved.
 3. A command decides once. Delivered again it finds its own decision, and completes what a crash has cut off. One that
    was refused decides nothing later: its decision carries the row that a refusal has taken (ports/commands.py).
+4. The time to decide moves by the length of the pauses that concern the request.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +24,11 @@ from shared.core.requests.messages import Check
 from shared.ports import Dependencies, Envelope, Loaded
 from shared.worker.accounts import Command
 from shared.worker.finishing import end
+from shared.worker.pausing import LOOK_S, moved_until
 from shared.worker.saving import Absent, save
+
+#: A wait that a pause has moved is looked at again after at most this long.
+_LOOK_AGAIN = timedelta(seconds=LOOK_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ async def ask(
     if published != waits.approval.asks:
         await _publish(deps, waits, waits.approval, loaded)
     soon = deps.now() + timedelta(seconds=deps.timing.check_after_s)
-    due_at = min(waits.approval.until, max(free_at, soon) if free_at else waits.approval.until)
+    ends_at = waits.approval.until
+    if ends_at <= deps.now():  # a pause has moved it, and may be ended early: it is looked at again before the new end
+        ends_at = max(soon, min(await moved_until(deps, waits, waits.approval, loaded), deps.now() + _LOOK_AGAIN))
+    due_at = min(ends_at, max(free_at, soon) if free_at else ends_at)
     await deps.index.release(waits.key, due_at, waits.approval.asks)
 
 
@@ -86,6 +94,8 @@ async def deny(deps: Dependencies, key: Key, reason: str, command: Command) -> N
 
 async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | str) -> AnyGeneration:
     """Save a decision: a ``Yes``, or a denial with its sentence. Returns the generation after it."""
+    loaded = await deps.store.load(key)
+    until = await _until(deps, loaded)
 
     def step(current: Loaded) -> Transition[Received | Closed] | None:
         found = current.generation
@@ -94,9 +104,8 @@ async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | 
         if not may_decide(current.account, found.approval if found else None, command.by):
             raise ValueError(f"{command.by!r} is no operator and no approver of this account's limits")
         kind = "approve" if isinstance(answer, Yes) else "deny"
-        return replace(_decided(deps, found, command, answer), mark=(kind, command.command_id))
+        return replace(_decided(deps, found, command, answer, until), mark=(kind, command.command_id))
 
-    loaded = await deps.store.load(key)
     if step(loaded) is not None:
         # Before the save: whatever happens after it, a check comes soon.
         await deps.index.move(key, deps.now() + timedelta(seconds=deps.timing.check_after_s))
@@ -104,6 +113,14 @@ async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | 
     if isinstance(saved, Absent):
         raise ValueError(_why_not(None))  # noqa: TRY004  # what was asked for is not there
     return saved.generation
+
+
+async def _until(deps: Dependencies, loaded: Loaded) -> datetime:
+    """Until when it can be decided. What waits for nothing cannot be."""
+    found = loaded.generation
+    if not isinstance(found, Received) or found.approval is None:
+        return deps.now()
+    return await moved_until(deps, found, found.approval, loaded)
 
 
 def _is_decided_by(found: AnyGeneration | None, command_id: str, answer: Yes | str) -> bool:
@@ -118,7 +135,7 @@ def _is_decided_by(found: AnyGeneration | None, command_id: str, answer: Yes | s
 
 
 def _decided(
-    deps: Dependencies, found: AnyGeneration | None, command: Command, answer: Yes | str
+    deps: Dependencies, found: AnyGeneration | None, command: Command, answer: Yes | str, until: datetime
 ) -> Transition[Received | Closed]:
     now = deps.now()
     if not isinstance(found, Received) or found.approval is None:
@@ -135,9 +152,9 @@ def _decided(
         most_credits=most,
     )
     if isinstance(answer, Yes):
-        why = approving.impossible(found, limit_id, answer.most_credits, now)
+        why = approving.impossible(found, limit_id, answer.most_credits, until=until, now=now)
     else:
-        why = approving.undecidable(found, now)
+        why = approving.undecidable(found, until, now)
     if why:
         raise ValueError(why)
     return (

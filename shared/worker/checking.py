@@ -33,7 +33,7 @@ from shared.worker.finishing import end
 from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
 from shared.worker.parking import check_parked
-from shared.worker.pausing import paused_for, request_paused_for
+from shared.worker.pausing import moved_until, paused_for, request_paused_for
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
@@ -152,9 +152,11 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded, p
 
     What was approved and cannot open is given up after ``patience_s``, as a request is that was never asked about.
     """
+    until = await moved_until(deps, found, found.approval, loaded) if found.approval else deps.now()
 
     def decide(current: Loaded) -> Transition[Closed] | None:
-        return approving.expired(current.generation, deps.now()) if isinstance(current.generation, Received) else None
+        waits = current.generation
+        return approving.expired(waits, until, deps.now()) if isinstance(waits, Received) else None
 
     saved = await save(deps, found.key, decide, loaded)
     if isinstance(saved, Changed):

@@ -15,12 +15,15 @@ from datetime import datetime, timedelta
 
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import Entry, Step
+from shared.core.metric import Metric
 from shared.core.money.account import plan_of
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest, Look
 from shared.core.turns.giving import LOOK_S, LOOKS_AHEAD, free_times, given, next_place, served
 from shared.core.turns.shares import Capacity, Place, Tally, Turn, tally
 from shared.ports import Conflict, Dependencies, Envelope, Loaded, PaceNow, PlaceRow, Unavailable, Waiting
+from shared.worker.pausing import request_paused_for
 
 #: The most rows of what no longer waits that one look passes over for one turn.
 _MOST_PASSED = 50
@@ -57,6 +60,7 @@ async def look(deps: Dependencies) -> None:
         await ask_for_looks(deps)
     turns = await deps.index.turns() if rows else ()
     deps.recent_turns.learn(turns, rows, now)
+    deps.telemetry.count(Metric.ACCOUNTS_WAITING, len(rows))
     capacity, kept = capacity_of(deps, deps.pace()), {row.place.account_id: row for row in rows}
     found, touched = tally(turns, capacity, now), dict[str, PlaceRow]()
     for at in free_times(found, capacity, now) if rows else ():
@@ -103,9 +107,27 @@ async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], at: date
         turn = Turn(key=waiting.key, weight=after.weight, since=at, begun=False)
         if await deps.index.give(turn, at + timedelta(seconds=deps.timing.check_after_s)):
             await send_turn(deps, request, at)
+            await count_wait(deps, loaded, given=True)
         await deps.waiting.remove_waiting(waiting)
         return saved
     return None
+
+
+def _parked_at(entry: Entry) -> datetime | None:
+    """When a request was parked, if this entry of its history says so."""
+    return entry.at if entry.step == Step.PARKED or entry.why == Reason.WAITS_FOR_TURN else None
+
+
+async def count_wait(deps: Dependencies, loaded: Loaded, *, given: bool) -> None:
+    """Count for how long a request has waited for its turn, without its pauses. What cannot be told is not counted."""
+    found = loaded.generation
+    if found is None or found.request is None:
+        return
+    parked = [at for at in map(_parked_at, found.history) if at]
+    since = max(parked, default=found.opened_at)
+    with suppress(Unavailable):
+        waited = deps.now() - since - await request_paused_for(deps, found.request, loaded, since)
+        deps.telemetry.count(Metric.TURN_WAITS_S, waited.total_seconds(), given="yes" if given else "no")
 
 
 def _of_plan(place: Place, weight: int, concurrency: int | None) -> Place:

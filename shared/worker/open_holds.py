@@ -3,7 +3,8 @@
 Rules of this file:
 1. Every move of held credits is an entry of the ledger. So what moved after that number is undone by its entries, and
    an account that moves while it is counted is no difference.
-2. A generation that holds credits is in the open index: its row is there before it opens, and until its end is
+2. Entries are compared by the keyed digests of their ids, because an id can be erased.
+3. A generation that holds credits is in the open index: its row is there before it opens, and until its end is
    published. So a night asks the index, and never reads all generations.
 """
 
@@ -12,7 +13,9 @@ from collections.abc import AsyncIterator
 from shared.core.keys import row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.money.account import Account
+from shared.core.money.chain import Named, keyed
 from shared.core.money.entries import Move
+from shared.core.money.linking import stand_ins
 from shared.ports import Dependencies
 
 
@@ -26,15 +29,17 @@ async def held_at(deps: Dependencies, account: Account, generations: AsyncIterat
     last = now.seq if now else 0
     if last == account.seq:
         return sum(held.values()), last
-    since: set[str] = set()
+    key, since = await deps.names_key(), set[str]()
+    held = {keyed(key, Named.ENTRY, name): credits_ for name, credits_ in held.items()}
     async for entry in deps.store.ledger(account.account_id, account.seq):
         if entry.seq > last:
             break
+        name = (entry.stand_ins or stand_ins(key, entry)).entry
         if entry.move is Move.HOLD:
-            since.add(entry.entry_id)
-            held.pop(entry.entry_id, None)
-        elif entry.move is Move.RESOLVE and entry.entry_id not in since:
-            held[entry.entry_id] = -entry.held
+            since.add(name)
+            held.pop(name, None)
+        elif entry.move is Move.RESOLVE and name not in since:
+            held[name] = -entry.held
     return sum(held.values()), last
 
 

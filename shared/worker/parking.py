@@ -4,7 +4,8 @@ Rules of this file:
 1. Its open row has no turn from before it is saved, and is due again: its check lines it up once more.
 2. It is saved before it stands in line, so what stands there has a request that can be sent.
 3. It keeps its place among its user's requests by the time at which it was taken in or opened.
-4. Nobody gives it up: a limit in flight never refuses.
+4. Nobody gives it up: a limit in flight never refuses. How long it has waited is counted with each check (an alert
+   watches it).
 """
 
 from dataclasses import replace
@@ -22,7 +23,7 @@ from shared.core.turns.giving import new_place
 from shared.core.turns.shares import Asking, Turn
 from shared.ports import Dependencies, Loaded, OpenRow, Waiting
 from shared.worker.clashes import clashes
-from shared.worker.looking import ask_for_looks, send_turn, waits_for_turn
+from shared.worker.looking import ask_for_looks, count_wait, send_turn, waits_for_turn
 from shared.worker.open_index import row_for
 from shared.worker.saving import Changed, advance, save
 from shared.worker.turns import Wanted, asking_of, held_credits, take
@@ -37,7 +38,7 @@ async def has_turn(deps: Dependencies, message: GenerationRequest, quoted: Quote
     asking = asking_of(deps, key.account_id, loaded)
     opened = await deps.index.get(key) if waits_for_turn(found) else None
     if opened is not None and opened.turn is None and found is not None:
-        await _line_up_again(deps, Waiting(key, found.opened_at), asking)
+        await _line_up_again(deps, Waiting(key, found.opened_at), asking, loaded)
         return False
     row = row_for(deps, key, quoted.model.expected_s)
     wanted = Wanted(asking, row, held_credits(loaded), given=opened is not None)
@@ -78,7 +79,7 @@ async def may_go_on(deps: Dependencies, waiting: Generation, loaded: Loaded) -> 
     opened = await deps.index.get(key)
     given = opened is not None and opened.turn is not None
     if waits_for_turn(waiting) and not given:
-        await _line_up_again(deps, Waiting(key, waiting.opened_at), asking)
+        await _line_up_again(deps, Waiting(key, waiting.opened_at), asking, loaded)
         return False
     row = row_for(deps, key, waiting.attempt.expected_s)
     if await take(deps, Wanted(asking, row, held_credits(loaded), given)):
@@ -104,12 +105,13 @@ async def check_parked(deps: Dependencies, found: Received, loaded: Loaded, row:
         await send_turn(deps, found.request, deps.now())
     else:
         waiting = Waiting(found.key, found.opened_at)
-        await _line_up_again(deps, waiting, asking_of(deps, found.key.account_id, loaded))
+        await _line_up_again(deps, waiting, asking_of(deps, found.key.account_id, loaded), loaded)
 
 
-async def _line_up_again(deps: Dependencies, waiting: Waiting, asking: Asking) -> None:
+async def _line_up_again(deps: Dependencies, waiting: Waiting, asking: Asking, loaded: Loaded) -> None:
     await deps.index.move(waiting.key, _due_at(deps))
     await _line_up(deps, waiting, asking)
+    await count_wait(deps, loaded, given=False)
 
 
 async def _line_up(deps: Dependencies, waiting: Waiting, asking: Asking) -> None:

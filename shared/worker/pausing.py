@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from shared.core import switches
 from shared.core.catalog.choosing import Quote, quote
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.approval import Asked
+from shared.core.lifecycle.generation import Generation, Received
 from shared.core.money.account import plan_of
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -59,13 +60,23 @@ async def paused_for(deps: Dependencies, generation: Generation, until: datetime
 async def request_paused_for(
     deps: Dependencies, request: GenerationRequest, loaded: Loaded, since: datetime
 ) -> timedelta:
-    """For how long a request that has not opened was paused. Its model is the one that it would get now."""
+    """For how long a request that has not opened was paused."""
+    recent = await deps.recent_switches.get(deps.switches, deps.now())
+    return switches.paused_for(recent, await _models_of(deps, request, loaded), request.key, since, deps.now())
+
+
+async def moved_until(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded) -> datetime:
+    """When the time to approve a request is over: it moves by the length of the pauses since it was asked."""
+    recent = await deps.recent_switches.get(deps.switches, deps.now())
+    return switches.moved(recent, await _models_of(deps, waits.request, loaded), waits.key, asked.asked_at, asked.until)
+
+
+async def _models_of(deps: Dependencies, request: GenerationRequest, loaded: Loaded) -> set[str]:
+    """The model of a request that has not opened: the one that it would get now."""
     plan = deps.plans.find(plan_of(loaded.account))
     deps = await with_own_version(deps, request, loaded)
     quoted = quote(deps.catalog, request, plan) if plan else None
-    models = _names_of(quoted) if isinstance(quoted, Quote) else set()
-    recent = await deps.recent_switches.get(deps.switches, deps.now())
-    return switches.paused_for(recent, models, request.key, since, deps.now())
+    return _names_of(quoted) if isinstance(quoted, Quote) else set()
 
 
 def waits_of(stops: Switch) -> Refusal:

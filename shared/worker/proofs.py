@@ -54,6 +54,24 @@ async def all_heads(deps: Dependencies, account_id: str) -> list[Head]:
     return await _heads(deps, account_id, MOST_HEADS)
 
 
+async def head_before(deps: Dependencies, account_id: str, at: datetime) -> Head | None:
+    """The newest head of an account that was signed at a time or before; None if there is none.
+
+    Heads were signed in the order of their names, so half of those that are left fall away with each that is read.
+    Raises ValueError if one of those is not what was signed.
+    """
+    names = await _head_names(deps, account_id, MOST_HEADS)
+    low, high, found = 0, len(names), None
+    while low < high:
+        middle = (low + high) // 2
+        head = await _read_head(deps, names[middle])
+        if head is not None and head.at <= at:
+            high, found = middle, head
+        else:
+            low = middle + 1
+    return found
+
+
 async def public_keys(deps: Dependencies) -> list[PublicKey]:
     """The public keys that were published, and the one that signs now."""
     await _publish(deps)
@@ -75,10 +93,14 @@ async def fits(deps: Dependencies, document: signed.Document) -> bool:
 
 
 async def _heads(deps: Dependencies, account_id: str, limit: int) -> list[Head]:
-    account = keyed(await deps.names_key(), Named.ACCOUNT, account_id)
-    names = await deps.proofs.list_proofs(heads.folder(account), limit)
-    found = [await _read_head(deps, name) for name in names]
+    found = [await _read_head(deps, name) for name in await _head_names(deps, account_id, limit)]
     return [each for each in found if each is not None]
+
+
+async def _head_names(deps: Dependencies, account_id: str, limit: int) -> Sequence[str]:
+    """The names of an account's heads, the newest first."""
+    account = keyed(await deps.names_key(), Named.ACCOUNT, account_id)
+    return await deps.proofs.list_proofs(heads.folder(account), limit)
 
 
 async def _read_head(deps: Dependencies, name: str) -> Head | None:

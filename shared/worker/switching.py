@@ -69,7 +69,8 @@ def _impossible(deps: Dependencies, order: Order) -> str:
 
 def _remembered(deps: Dependencies) -> timedelta:
     """The longest wait there is, or the longest pause (core/switches.py, rule 4)."""
-    longest = max(deps.timing.give_up_after_s, deps.limits.patience_s, deps.limits.longest_pause_s)
+    limits = deps.limits
+    longest = max(deps.timing.give_up_after_s, limits.patience_s, limits.longest_pause_s, limits.approve_within_s)
     return timedelta(seconds=longest)
 
 

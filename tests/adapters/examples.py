@@ -129,6 +129,7 @@ APPROVAL = Asked(
     limit_id="daily",
     scope=Scope.USER,
     credits=4,
+    asked_at=NOW,
     until=NOW + timedelta(days=3),
     asks=2,
     decisions=(

@@ -277,6 +277,18 @@ def test_an_account_that_does_not_add_up_is_unreadable(change: dict[str, object]
     assert "a secret" not in str(caught.value)
 
 
+def test_terms_that_are_known_do_not_hide_others_that_equal_them() -> None:
+    """The terms of buckets are remembered, and True equals 1 in Python: it is no priority."""
+    row = money.account_row(funded("ada", 9))
+    assert money.account_of(row) == money.account_of(row)
+    known = json.loads(str(row["buckets"]))
+    known[0][3] = 1
+    one = row | {"buckets": json.dumps(known)}
+    assert money.account_of(one).buckets[0].terms.priority == 1
+    with pytest.raises(UnreadableRow, match="buckets"):
+        money.account_of(row | {"buckets": json.dumps(known).replace(", 1, 9", ", true, 9")})
+
+
 def test_a_ledger_entry_that_does_not_add_up_is_unreadable() -> None:
     """Nor is a move that would make something of nothing."""
     (entry,) = examples.opening(KEY, funded("ada", 9)).entries

@@ -55,6 +55,10 @@ expected_s = 3
 cancel_after_s = 120
 output = "chunks"
 inputs = { prompt = { type = "text" }, max_tokens = { type = "whole", from = 1, to = 100, default = 50 } }
+
+[models.talker.settable]
+mood = { type = "choice", choices = ["dry", "warm"], default = "dry", price_percent = { dry = 100, warm = 150 } }
+penalty = { type = "real", from = 0, to = 2, price_percent = 100 }
 """
 
 
@@ -104,6 +108,28 @@ def test_the_list_as_json(shop: Counter) -> None:
         "price_page": None,
         "open_marks": {},
         "fallback": [],
+        "settable": {
+            "mood": {
+                "type": "choice",
+                "choices": ["dry", "warm"],
+                "from": None,
+                "to": None,
+                "most_characters": None,
+                "default": "dry",
+                "price_percent": {"dry": 100, "warm": 150},
+                "loosens_safety": False,
+            },
+            "penalty": {
+                "type": "real",
+                "choices": [],
+                "from": 0,
+                "to": 2,
+                "most_characters": None,
+                "default": None,
+                "price_percent": 100,
+                "loosens_safety": False,
+            },
+        },
     }
 
 

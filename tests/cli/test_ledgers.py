@@ -114,3 +114,20 @@ def test_a_head_that_is_not_what_was_signed_is_named(counter: Counter) -> None:
     called = counter.call("account", "verify", "ada")
     assert called.code == 1
     assert "is not what was signed" in called.err
+
+
+def test_names_are_erased_after_a_question(counter: Counter) -> None:
+    """Nothing without an answer or without a name; then ada's texts are gone, and the ledger is whole."""
+    sign(counter)
+    before = list(counter.store.entries)
+    assert counter.call("account", "erase-names", "ada").code == 2
+    assert counter.call("account", "erase-names", "ada", "--user", "ada", answer="n\n").code == 1
+    assert counter.store.entries == before
+    called = counter.call("account", "erase-names", "ada", "--user", "ada", "--entry", "1", "--yes")
+    assert (called.code, called.err) == (0, "")
+    assert "3 of the ledger's entries were erased" in called.out
+    assert [each.user_id for each in counter.store.entries] == [""] * 4
+    assert counter.call("account", "verify", "ada").code == 0
+    assert "0 of the ledger's entries" in counter.call("account", "erase-names", "ada", "--user", "ada", "-y").out
+    called = counter.call("account", "erase-names", "ada", "--entry", "9", "-y")
+    assert (called.code, "no entry 9" in called.err) == (1, True)

@@ -110,8 +110,8 @@ EXAMPLES: dict[str, str] = dict(
 
 
 def test_there_is_an_example_of_everything() -> None:
-    """Each modality, and a picture from a picture."""
-    assert [title.partition(",")[0] for title in EXAMPLES] == ["image", *MODALITIES]
+    """Each modality, a picture from a picture, and one with inputs of its model."""
+    assert [title.partition(",")[0] for title in EXAMPLES] == ["image", "image", *MODALITIES]
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
@@ -166,7 +166,7 @@ def test_the_event_of_an_approval_is_as_the_page_shows_it() -> None:
     """Every value, but the sentence of a limit."""
     shown = json.loads(EVENTS[1])
     at = datetime(2026, 11, 21, 12, 0, 1, 250000, tzinfo=UTC)
-    asked = Asked(limit_id="daily", scope=Scope.ACCOUNT, credits=40, until=at + timedelta(days=3))
+    asked = Asked(limit_id="daily", scope=Scope.ACCOUNT, credits=40, asked_at=at, until=at + timedelta(days=3))
     text = shown["data"]["reason"]["text"]
     key = Key("ada", "7f41", "acme")
     event = ApprovalEvent(key=key, asked=asked, approvers=("eve",), at=at, text=text, metadata={})

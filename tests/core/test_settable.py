@@ -37,7 +37,7 @@ CATALOG = catalog(
     {
         "best": model(settable=SETTABLE, credits=3, replicate="owner/best", fallback=["same", "other", "plain"]),
         "same": model(settable=SETTABLE, replicate="owner/same"),
-        "other": model(settable={**SETTABLE, "style_image": NOTE}, replicate="owner/other"),
+        "other": model(settable={**SETTABLE, "style_image": NOTE, "size": NOTE}, replicate="owner/other"),
         "plain": model(replicate="owner/plain"),
         "old": model(replicate="owner/old", status="retired", successor="plain", inputs={}),
         "older": model(replicate="owner/older", status="retired", successor="same", inputs={}),
@@ -175,9 +175,9 @@ def test_a_picture_that_is_set_counts_in_the_worst_cost() -> None:
 # Only a named model, and what serves in its place.
 
 
-@pytest.mark.parametrize("inputs", [{"raw": True}, {"style_image": "https://a.example/b.png"}])
+@pytest.mark.parametrize("inputs", [{"raw": True}, {"style_image": "https://a.example/b.png"}, {"size": "2K"}])
 def test_a_fallback_lists_the_same_inputs(inputs: Any) -> None:
-    """By name and kind: ``plain`` lists none, and ``other`` has a text where ``best`` has a picture."""
+    """By name and kind: ``plain`` lists none, and ``other`` has texts where ``best`` has a picture and a choice."""
     said = offer(asked(inputs))
     assert isinstance(said, Quote)
     assert said.chain == (("best", "same", "other") if "raw" in inputs else ("best", "same"))
@@ -268,7 +268,7 @@ def test_only_a_named_model_takes_inputs() -> None:
 
 
 def test_the_digest_covers_the_inputs() -> None:
-    """Another value is another request; null, an empty text and an empty list are none; 3 and 3.0 are one number."""
+    """Another value is another request; null and what is empty are as if absent; 3 and 3.0 are one number."""
     digests = [parsed(each) for each in ({}, {"a": 1}, {"a": 2}, {"a": True}, {"a": "1"}, {"a": ["1"]}, {"b": 1})]
     assert len({each.digest for each in digests if isinstance(each, GenerationRequest)}) == len(digests)
     for same, other in (
@@ -314,7 +314,7 @@ def test_a_reference_takes_the_place_of_an_address_in_pictures_only() -> None:
         ({"raw": {"type": "flag"}}, "price_percent"),
         ({"raw": {"type": "flag", "price_percent": 99}}, "price_percent"),
         ({"raw": {"type": "flag", "price_percent": {"true": 100}}}, "price_percent"),
-        ({"size": {**SIZE, "price_percent": {"8K": 100}}}, "price_percent"),
+        ({"size": {**SIZE, "price_percent": {"1K": 100, "2K": 100, "4k": 250}}}, "price_percent"),
         ({"size": {**SIZE, "choices": []}}, "choices"),
         ({"size": {**SIZE, "choices": [True]}}, "choices"),
         ({"raw": {**FLAG, "choices": ["a"]}}, "choices"),

@@ -16,8 +16,10 @@ from shared.core.switches import (
     Switch,
     Switches,
     Target,
+    began,
     latest_until,
     length,
+    moved,
     ordered,
     pause_of,
     paused_for,
@@ -173,3 +175,18 @@ def test_there_are_only_so_many_switches() -> None:
     changed = ordered(full, replace(full[3].order, issued_at=at(1), until=None), at(1), WEEK)
     assert changed is not None
     assert len(changed) == MOST_SWITCHES
+
+
+def test_a_wait_ends_later_by_its_pauses() -> None:
+    """Those before it and after it count nothing; where two overlap, it moves once."""
+    spans = [(-20, 5), (10, 20), (15, 30), (42, 50), (70, 80)]
+    switches = tuple(
+        Switch(order(0, 1, f"c{number}"), (Span(at(since), at(until)),)) for number, (since, until) in enumerate(spans)
+    )
+    assert moved(switches, set(), KEY, at(0), at(30)) == at(63)
+    assert moved(switches, set(), KEY, at(0), at(3)) == at(8)
+    assert moved(switches, set(), KEY, at(31), at(41)) == at(41)
+    assert began(switches, timedelta(minutes=30), at(63)) == at(5)
+    assert began(switches, timedelta(minutes=5), at(60)) == at(55)
+    other = (Switch(order(0, 1, target=Target(PauseScope.ACCOUNT, "ada")), (Span(at(0), at(9)),)),)
+    assert moved(other, set(), KEY, at(0), at(3)) == at(3)

@@ -59,26 +59,25 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
     assert "stack" not in folders
 
 
-def test_all_of_them_run_without_it(tmp_path: Path) -> None:
+def test_all_of_them_run_without_it() -> None:
     """Without the option every test runs: what one part ignores is exactly what the other part is."""
-    alone, half, other = command.tests([], tmp_path).values()
-    ignored = [argument.partition("=")[2] for argument in half if argument.startswith("--ignore")]
+    alone, others = command.tests([]).values()
+    ignored = [argument.partition("=")[2] for argument in others if argument.startswith("--ignore")]
     assert alone[-len(ignored) :] == ignored
-    assert half == other
-    assert half[:2] == ["python", "-m"]
-    assert not {"-m", "-k", "--deselect"} & {*alone[1:], *half[2:]}
-    assert "dev.quick_tests" not in {*alone, *half}
+    assert others[:2] == ["python", "-m"]
+    assert not {"-m", "-k", "--deselect"} & {*alone[1:], *others[2:]}
+    assert "dev.quick_tests" not in {*alone, *others}
 
 
 @pytest.mark.parametrize(
     ("argv", "last"),
     [(["--quick"], []), (["--quick", "tests/core", "-x"], ["tests/core", "-x"]), (["-x", "--quick"], ["-x"])],
 )
-def test_it_takes_pytests_arguments(argv: list[str], last: list[str], tmp_path: Path) -> None:
-    """They follow its own choice, wherever the option stands, in both halves."""
-    one, two = command.tests(argv, tmp_path).values()
-    assert one == two == [*command.QUICK, f"--claims={tmp_path}", *last]
-    assert command.tests(["tests/core"], tmp_path) == {"tests": ["pytest", "-rs", "tests/core"]}
+def test_it_takes_pytests_arguments(argv: list[str], last: list[str]) -> None:
+    """They follow its own choice, wherever the option stands."""
+    (quick,) = command.tests(argv).values()
+    assert quick == [*command.QUICK, *last]
+    assert command.tests(["tests/core"]) == {"tests": ["pytest", "-rs", "tests/core"]}
 
 
 def test_each_file_is_claimed_by_one_process(request: pytest.FixtureRequest, tmp_path: Path) -> None:
@@ -137,17 +136,28 @@ def test_who_starts_a_process_without_a_word_fails(tmp_path: Path) -> None:
     assert "mark it as pytest.mark.process" in done.stdout
 
 
-#: Two files with fixtures of every scope, a failure and a property.
+#: A file with fixtures of every scope, a failure and a property. It waits until another process runs its like.
 SHARED = """
+import os, time
+from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
+
+COLLECTED_BY = os.getpid()
 
 @pytest.fixture(scope="module", params=["a", "b"])
 def wide(request):
     yield request.param
 
-def test_one(wide): pass
+def test_one(wide):
+    folder = Path(__file__).parents[1]
+    (folder / f"ran-{os.getpid()}").touch()
+    while len(list(folder.glob("ran-*"))) < 2:
+        time.sleep(0.01)
+    if os.getpid() != COLLECTED_BY and (folder / "die").exists():
+        os._exit(3)
 def test_two(wide): assert wide == "a"
+def test_skipped(): pytest.skip("it has its reason")
 seen = []
 @given(st.integers())
 def test_property(x): seen.append(x)
@@ -155,26 +165,41 @@ def test_examples(): assert len(seen) < 30
 """
 
 
-@pytest.mark.process
-def test_two_halves_are_the_whole(tmp_path: Path) -> None:
-    """A process runs what no other has claimed, with every fixture and few examples, and fails for a failed test."""
-    claims = tmp_path / "claims"
-    claims.mkdir()
-    one, two = (tmp_path / "tests" / name / f"test_{name}.py" for name in ("one", "two"))
-    for file in (one, two):
+def two_halves(folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run of two such files."""
+    for name in ("one", "two"):
+        file = folder / name / f"test_{name}.py"
         file.parent.mkdir(parents=True)
         file.write_text(SHARED)
-    options = ["-q", "-n", "0", "-pdev.halves", "-pdev.quick_tests", "-pno:cacheprovider", f"--claims={claims}"]
-    program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
-    halves.claim_of(two, claims).touch()
-    failed = (1, "1 failed, 5 passed")
-    turns: list[tuple[Path | None, tuple[int, str]]] = [(one, failed), (two, failed), (None, (0, "no tests ran"))]
-    for ran, ended in turns:
-        done = subprocess.run([*program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == ended, done.stdout
-        assert (f"{ran}" in done.stdout) == (ran is not None)
-        if ran is one:
-            halves.claim_of(two, claims).unlink()
+    options = ["-q", "-rfEs", "-n", "0", "-pdev.halves", "-pdev.quick_tests", "-pno:cacheprovider", "--halves"]
+    program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
+    return subprocess.run([*program, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.process
+def test_two_halves_are_the_whole(tmp_path: Path) -> None:
+    """Two processes run a file each, with every fixture and few examples; there is one summary and one exit code."""
+    done = two_halves(tmp_path)
+    assert len(list(tmp_path.glob("ran-*"))) == 2
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].partition(" in ")[0] == "2 failed, 10 passed, 2 skipped", done.stdout
+    assert done.stdout.count(": it has its reason") == 2, "each, whichever half it was in"
+    ran, _, summary = done.stdout.partition("= FAILURES =")
+    for name in ("one", "two"):
+        failed = f"{name}/test_{name}.py::test_two[b]"
+        assert f"FAILED {failed} (call)\nwide = 'b'" in ran, "it is printed when it happens"
+        assert failed in summary
+        assert f"FAILED {failed} (call)" not in summary, "it is printed once"
+
+
+@pytest.mark.process
+def test_a_half_that_dies_fails_the_run(tmp_path: Path) -> None:
+    """The run is interrupted, and says how the other half ended; what this half ran is reported."""
+    (tmp_path / "die").touch()
+    done = two_halves(tmp_path)
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "the other half ended with 3" in done.stdout
+    assert "1 failed, 5 passed, 1 skipped" in done.stdout
 
 
 @pytest.mark.process

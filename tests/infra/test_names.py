@@ -5,14 +5,17 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from dev.fakes.world import KEY
+from shared.core.dependency import Dependency
 from shared.core.lifecycle.steps import METRICS, Step
 from shared.core.metric import Metric
+from shared.core.provider.prediction import DeferReason
 from tests.infra.snapshots import INFRA, resources, snapshots
 from tests.sources import ROOT, app, nodes
 
@@ -143,6 +146,15 @@ def test_queries_ask_for_known_names(where: str) -> None:
         row = table("Steps")[name]
         known |= names_in(row["Facts"]) | {"step"} | KEY.properties.keys()
     assert set(re.findall(r"Properties\.(\w+)", query)) <= known
+
+
+@pytest.mark.parametrize(("label", "values"), [("why", DeferReason), ("dependency", Dependency)])
+def test_queries_compare_with_values_that_there_are(label: str, values: type[StrEnum]) -> None:
+    """A misspelled value would find nothing, and the alert would never be raised."""
+    found = re.findall(rf'Properties\.{label}\) (?:==|in) (\([^)]*\)|"[^"]*")', "\n".join(queries().values()))
+    asked = {value for each in found for value in re.findall(r'"([^"]+)"', each)}
+    assert asked
+    assert asked <= {each.value for each in values}
 
 
 def test_every_alert_is_explained() -> None:

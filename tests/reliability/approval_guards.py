@@ -3,9 +3,9 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.approval_guards`` prints it).
 """
 
-from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
 
-_APPROVING = "test_approving.py::"
+_APPROVING, _PAUSED = "test_approving.py::", "test_pausing_approvals.py::"
 
 APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
@@ -79,13 +79,13 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
         "nothing is decided after its time",
         CORE + "lifecycle/approving.py",
-        (('    return "the time to approve it is over" if now >= wanted.until else ""\n', '    return ""\n'),),
+        (('    return "the time to approve it is over" if now >= until else ""\n', '    return ""\n'),),
         worker_test(_APPROVING + "test_nobody_decides_in_time"),
     ),
     Guard(
         "what nobody decides ends",
         CORE + "lifecycle/approving.py",
-        (("    if wanted is None or not wanted.pending or now < wanted.until:\n", "    if now:\n"),),
+        (("    if wanted is None or not wanted.pending or now < until:\n", "    if now:\n"),),
         worker_test(_APPROVING + "test_nobody_decides_in_time"),
     ),
     Guard(
@@ -131,8 +131,42 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a copied input is kept as long as an approval may take",
         WORKER + "retention.py",
-        ((" - timedelta(seconds=deps.limits.approve_within_s)", ""),),
+        ((" + timedelta(seconds=deps.limits.approve_within_s)", ""),),
         "tests/worker/test_safety.py::test_an_input_whose_request_died_is_swept",
+    ),
+    Guard(
+        "a copied input is kept as long as it is paused",
+        WORKER + "retention.py",
+        (("began(switches, needed, now)", "began(switches[:0], needed, now)"),),
+        worker_test(f"{_PAUSED}test_the_input_of_what_is_paused_is_kept"),
+    ),
+    Guard(
+        "a pause moves the time to approve",
+        CORE + "switches.py",
+        (
+            (
+                "            ends, reached = ends + (span.until - start), span.until\n",
+                "            reached = span.until\n",
+            ),
+        ),
+        worker_test(f"{_PAUSED}test_the_time_to_approve_moves_by_the_length_of_the_pauses"),
+    ),
+    Guard(
+        "pauses that overlap move the time to approve once",
+        CORE + "switches.py",
+        (
+            (
+                "        start = max(span.since, reached)\n        if start < min(span.until, ends)",
+                "        start = max(span.since, since)\n        if start < min(span.until, ends)",
+            ),
+        ),
+        core_test("test_switches.py::test_a_wait_ends_later_by_its_pauses"),
+    ),
+    Guard(
+        "what a pause has moved is looked at again before its new end",
+        WORKER + "approving.py",
+        ((", deps.now() + _LOOK_AGAIN))", ", deps.now() + 1000 * _LOOK_AGAIN))"),),
+        worker_test(f"{_PAUSED}test_the_time_to_approve_moves_by_the_length_of_the_pauses"),
     ),
 )
 

@@ -18,6 +18,7 @@ from tests.reliability.pause_guards import PAUSE_GUARDS
 from tests.reliability.picture_guards import PICTURE_GUARDS
 from tests.reliability.proof_guards import PROOF_GUARDS
 from tests.reliability.receiving_guards import RECEIVING_GUARDS
+from tests.reliability.settable_guards import SETTABLE_GUARDS
 from tests.reliability.turn_guards import TURN_GUARDS
 
 TABLES: tuple[tuple[Guard, ...], ...] = (
@@ -39,6 +40,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     PICTURE_GUARDS,
     PROOF_GUARDS,
     RECEIVING_GUARDS,
+    SETTABLE_GUARDS,
     TURN_GUARDS,
 )
 

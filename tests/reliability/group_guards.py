@@ -12,6 +12,10 @@ def _test(name: str) -> str:
     return worker_test(f"test_grouping.py::{name}")
 
 
+def _loss(name: str) -> str:
+    return worker_test(f"test_group_losses.py::{name}")
+
+
 GROUP_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a move of a group is decided on the account as the one before leaves it",
@@ -41,7 +45,7 @@ GROUP_GUARDS: tuple[Guard, ...] = (
         "a group without an answer is one for each of its calls",
         _GROUPING,
         (("            moves.answer(each.move, trouble)\n", "            moves.answer(each.move, Fate.ALONE)\n"),),
-        _test("test_no_answer_to_a_group_is_no_answer_to_each[False]"),
+        _loss("test_no_answer_to_a_group_is_no_answer_to_each[False]"),
     ),
     Guard(
         "if a leader is gone, each of the others saves its own move",
@@ -52,37 +56,37 @@ GROUP_GUARDS: tuple[Guard, ...] = (
                 "        raise\n",
             ),
         ),
-        _test("test_a_leader_that_is_canceled_leaves_each_to_save_its_own[False]"),
+        _loss("test_a_leader_that_is_canceled_leaves_each_to_save_its_own[False]"),
     ),
     Guard(
         "what a leader saved before it was gone is known as one's own",
         WORKER + "saving.py",
         (("            if mine.prepared is not None and loaded", "            if mine.prepared is None and loaded"),),
-        _test("test_a_leader_that_is_canceled_leaves_each_to_save_its_own[True]"),
+        _loss("test_a_leader_that_is_canceled_leaves_each_to_save_its_own[True]"),
     ),
     Guard(
         "a call that is canceled when its turn has come hands over",
         _GROUPING,
         (("        if mine.leads:\n", "        if not mine.key:\n"),),
-        _test("test_a_call_that_is_canceled_when_its_turn_has_come_hands_over"),
+        _loss("test_a_call_that_is_canceled_when_its_turn_has_come_hands_over"),
     ),
     Guard(
         "a canceled call leaves the line",
         _GROUPING,
         (("        moves.leave(mine)\n        raise\n", "        raise\n"),),
-        _test("test_a_call_that_is_canceled_while_moves_are_gathered_is_not_saved"),
+        _loss("test_a_call_that_is_canceled_while_moves_are_gathered_is_not_saved"),
     ),
     Guard(
         "if no rival moved the account, each call reads its own rows",
         _GROUPING,
         (("    if before is None or before.etag != etag:\n", "    if before is None or etag:\n"),),
-        _test("test_a_generation_that_changed_costs_the_others_no_more_than_a_try"),
+        _loss("test_a_generation_that_changed_costs_the_others_no_more_than_a_try"),
     ),
     Guard(
         "moves are gathered where rivals were met",
         _GROUPING,
         (("deps.pending.pause_s(account_id, deps.now()) if gathers else 0.0", "0.0"),),
-        _test("test_moves_are_gathered_where_rivals_were_met"),
+        _loss("test_moves_are_gathered_where_rivals_were_met"),
     ),
     Guard(
         "a process leaves the others a gap",

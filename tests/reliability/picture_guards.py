@@ -103,7 +103,7 @@ PICTURE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "an input whose delivery died goes with the next one's refusal",
         "shared/worker/finishing.py",
-        "if request is None or request.pictures:",
+        "if request is None or request.may_have_pictures:",
         'if request is not None and any(each.startswith("input:") for each in request.pictures):',
         _WARY + "test_what_a_delivery_had_stored_goes_with_the_refusal",
     ),

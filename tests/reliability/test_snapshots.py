@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.world import START
+from dev.fakes.world import KEY, START
 from dev.simulation.effects import Fault, Mode, run
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import Broken
+from dev.simulation.logs import Line, Said
 from dev.simulation.performing import Decider, perform, prepared, schedules
 from dev.simulation.schedules import EVERY, End, Flow, Schedule, Stage, Webhook
 from dev.simulation.snapshots import Snapshot, is_frozen
@@ -19,10 +20,9 @@ from tests.reliability.test_twin import state
 
 
 def left(stage: Stage) -> tuple[Any, ...]:
-    """What a schedule leaves behind: events, rows, blobs, time, and all that was said and asked."""
+    """What a schedule leaves behind: events, rows, blobs, time, and all that was asked."""
     world = stage.world
-    said = sorted(map(repr, [*world.telemetry.steps, *world.telemetry.counts]))
-    return world.events, state(world), world.time, said, world.screener.texts, world.replicate.creates
+    return world.events, state(world), world.time, world.screener.texts, world.replicate.creates
 
 
 def flow(name: str) -> Flow:
@@ -36,12 +36,16 @@ def flow(name: str) -> Flow:
     "name", ["cancel of SUBMITTING", "timer", "request for a text", "request for a sound, with a file"]
 )
 def test_a_schedule_that_is_not_walked_ends_as_the_one_that_was(name: str) -> None:
-    """Each is walked here, from the start and by itself: nothing differs from its equal in what it leaves behind."""
+    """Each is walked here, from the start and by itself: nothing differs from its equal in what it leaves behind.
+
+    What was said is what the parts of its way say, whoever walked them.
+    """
     decider, walked, equal = Decider(), dict[Schedule, Any](), 0
     for schedule in schedules(flow(name), decider):
         decided = decider.decide(schedule)
         stage = run(perform(schedule))
         assert decided.struck == stage.fault.struck
+        assert decided.said() == stage.take_said()
         equal += decided.walked is not schedule
         leaves = left(stage)
         assert leaves == walked.setdefault(decided.walked, leaves), (schedule, decided.walked)
@@ -52,13 +56,31 @@ def test_what_breaks_a_promise_is_never_taken_for_another() -> None:
     """A schedule that breaks one is walked each time that it is asked for."""
     decider = Decider()
     schedule = Schedule(flow("webhook"), 4, Mode.CRASH_BEFORE, Webhook.NONE, End.SUCCEEDED)
-    node = decider.met(schedule).node
+    node = decider.met(schedule).step.node
     assert node.live is not None
     node.live.stage.world.screener.texts.clear()  # nobody has screened what is paid for
     node.kept = Snapshot(node.live)
     for _ in range(2):
         with pytest.raises(Broken, match="screened"):
             decider.decide(schedule)
+
+
+def test_what_was_said_before_is_asked_of_at_the_rest_that_another_walked() -> None:
+    """A schedule that has leaked a secret is broken, though what goes on from its state is known to be well."""
+    decider = Decider()
+    schedule = Schedule(flow("webhook"), 4, Mode.CRASH_BEFORE, Webhook.NONE, End.SUCCEEDED)
+    decider.decide(schedule)
+    met = decider.met(schedule)
+    leak: Line = ("failed", KEY), (("text", "it said: A lighthouse at night"),)
+    for wrong in (Said(frozenset({leak})), Said(counts=frozenset({leak}))):
+        decider.all_met[schedule.effect, schedule.mode] = [replace(met, step=replace(met.step, said=wrong))]
+        with pytest.raises(Broken, match="nothing secret leaves"):
+            decider.decide(schedule)
+    extra: Line = ("extra_prediction", KEY), (("prediction", "prediction0000000000000001"),)
+    counted = replace(met.step, said=Said(frozenset({extra})))
+    decider.all_met[schedule.effect, schedule.mode] = [replace(met, step=counted)]
+    with pytest.raises(Broken, match="counted as extra"):
+        decider.decide(schedule)
 
 
 def changing(whole: object) -> Iterator[int]:
@@ -128,14 +150,16 @@ def test_a_stage_knows_which_cases_it_distinguishes() -> None:
     """A stage that has read the end or the webhook excludes the other cases, until it begins another one."""
     stage = Stage(End.ABORTED, Webhook.ONCE, Fault())
     assert not stage.ends_in(End.FEWER, End.UNSAFE)
-    assert not stage.may_send(Webhook.EARLY)
+    assert not stage.is_sent(Webhook.EARLY)
     assert {end for end, _ in stage.alike} == set(End) - {End.FEWER, End.UNSAFE}
     assert {webhook for _, webhook in stage.alike} == set(Webhook) - {Webhook.EARLY}
-    assert (stage.end, stage.webhook) == (End.ABORTED, Webhook.ONCE)
-    assert stage.alike == {(End.ABORTED, Webhook.ONCE)}
+    assert stage.ends_in(End.ABORTED)
+    assert stage.is_sent(Webhook.ONCE, Webhook.LATE)
+    assert stage.alike == {(End.ABORTED, Webhook.ONCE), (End.ABORTED, Webhook.LATE)}
     stage.in_case(End.CONTENT, Webhook.LATE)
     assert stage.alike == EVERY
-    assert (stage.end, stage.webhook) == (End.CONTENT, Webhook.LATE)
+    assert stage.ends_in(End.CONTENT)
+    assert stage.is_sent(Webhook.LATE)
 
 
 def test_a_fault_is_met_once_by_those_that_do_not_differ_before_it() -> None:

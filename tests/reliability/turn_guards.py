@@ -185,6 +185,18 @@ TURN_GUARDS: tuple[Guard, ...] = (
         f"{_TURNS}test_a_limit_in_flight_gives_nobody_up",
     ),
     Guard(
+        "how long a request waits for its turn is counted",
+        _PARKING,
+        (("    await count_wait(deps, loaded, given=False)\n", ""),),
+        f"{_TURNS}test_how_long_it_waits_is_counted_without_its_pauses",
+    ),
+    Guard(
+        "a wait for a turn is counted without its pauses",
+        _LOOKING,
+        ((" - await request_paused_for(deps, found.request, loaded, since)", ""),),
+        f"{_TURNS}test_how_long_it_waits_is_counted_without_its_pauses",
+    ),
+    Guard(
         "a turn whose message is lost is sent again",
         _PARKING,
         (("    if row.turn is not None:\n", "    if False:\n"),),

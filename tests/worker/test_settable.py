@@ -5,15 +5,20 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.accounts import daily
 from dev.fakes.catalogs import IMAGE, SEED, TEXT, catalog, model
 from dev.fakes.images import BROKEN
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
+from shared import worker
 from shared.adapters.net.input_files import InputFetcher
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import Received
 from shared.core.lifecycle.state import State
 from shared.core.money.entries import Move
+from shared.core.money.limits import Effect
 from shared.core.reasons import Reason
+from shared.worker.accounts import Command
 from tests.core.test_settable import ALBUM, COUNT, FLAG, HOSTILE, NOTE, PICTURE, SCALE, SIZE
 
 CAT, HAT = "https://pictures.example/cat.png", "https://pictures.example/hat.png"
@@ -184,12 +189,49 @@ async def test_another_value_under_the_same_id_is_another_request() -> None:
     assert clash.refusal.reason is Reason.IDEMPOTENCY_MISMATCH
 
 
+async def waiting(inputs: Any, **policy: Any) -> World:
+    """A request that waits for an approval, screened, with its pictures copied."""
+    world = await opened(**policy)
+    limit = replace(daily(1), effect=Effect.APPROVE)
+    await worker.set_limit(world.deps, "ada", limit, Command(command_id="l", by="operator:kim"))
+    await asked(world, inputs)
+    found = world.saved()
+    assert isinstance(found, Received)
+    assert "pictures.example" not in str(found)
+    world.inputs.files.clear()
+    return world
+
+
+@pytest.mark.parametrize("version", ["", "newer"])
+async def test_what_waited_for_an_approval_is_sent_as_it_was_screened(version: str) -> None:
+    """The copy, which is what is looked at again if the policy has changed; it is not fetched again."""
+    world = await waiting({"style_image": CAT, "note": "oil"})
+    if version:
+        world.deps = replace(world.deps, policy=replace(world.deps.policy, version=version))
+    await worker.approve(world.deps, KEY, "daily", 100, Command(command_id="a", by="operator:kim"))
+    await world.pump()
+    (_, attempt) = world.replicate.creates[0]
+    assert (attempt.inputs["style_image"], attempt.inputs["note"]) == (COPY[CAT], "oil")
+    assert len(world.generation().screenings) == (4 if version else 2)
+
+
+async def test_an_approval_is_no_way_past_a_newer_policy() -> None:
+    """What loosens safety is refused if the policy does not allow it any more."""
+    world = await waiting({"safety_tolerance": 6}, loosened=frozenset({"safety_tolerance"}))
+    world.deps = replace(world.deps, policy=replace(world.deps.policy, version="newer", loosened=frozenset()))
+    await worker.approve(world.deps, KEY, "daily", 100, Command(command_id="a", by="operator:kim"))
+    await world.pump()
+    assert not world.replicate.creates
+    assert "inputs.safety_tolerance loosens" in world.saved().text
+    world.at_rest()
+
+
 async def test_no_value_is_in_the_log_or_the_event() -> None:
     """Steps, counts and events have names and numbers of ours only."""
     world = await opened()
     await asked(world, {"note": "a-secret-of-mine", "style_image": CAT})
     world.replicate.succeed(world.replicate.only_id, [b"a picture"])
     await world.webhook(world.replicate.only_id)
-    told = f"{world.telemetry.steps}{world.telemetry.counts}{world.events}"
-    assert "a-secret-of-mine" not in told
-    assert "pictures.example" not in told
+    shown = f"{world.telemetry.steps}{world.telemetry.counts}{world.events}"
+    assert "a-secret-of-mine" not in shown
+    assert "pictures.example" not in shown

@@ -258,6 +258,24 @@ async def test_a_turn_whose_message_is_lost_is_sent_again(world: World) -> None:
     assert "g2" in in_flight(world)
 
 
+async def test_how_long_it_waits_is_counted_without_its_pauses(world: World) -> None:
+    """With each check while it waits, and when it gets its turn."""
+
+    def waits(given: str) -> list[float]:
+        name = "darkroom.turn_waits_s"
+        return [number for each, number, labels in world.telemetry.counts if (each, labels) == (name, {"given": given})]
+
+    await ask(world, *keys(3))
+    assert waits("no") == []
+    pause(world, "flux-schnell", 50)
+    await world.tick(120)
+    assert waits("no") == [pytest.approx(75, abs=1)]
+    await finish(world, 0)
+    await looks(world)
+    assert waits("yes") == [pytest.approx(76, abs=3)]
+    assert [number for each, number, _ in world.telemetry.counts if each == "darkroom.accounts_waiting"][:1] == [1]
+
+
 async def test_a_request_that_comes_again_while_it_waits_changes_nothing(world: World) -> None:
     """It stands in line once, and its row is as it was."""
     await ask(world, *keys(3))

@@ -98,14 +98,16 @@ def _choices(where: str, kind: InputKind, raw: Table) -> tuple[str | int, ...]:
 
 
 def _percent(where: str, raw: Table, choices: tuple[str | int, ...]) -> tuple[int, Mapping[str | int, int]]:
-    """The worst price in percent: of the input, or of each of its choices. A choice that is left out has the worst."""
+    """The worst price in percent: of the input, or of each of its choices.
+
+    More than the choices may be in the table: `catalog check` takes choices away that the model no longer has.
+    """
     given = raw.get("price_percent")
     if not isinstance(given, dict):
         return reading.whole(where, raw, "price_percent", 100, _MOST_PERCENT), {}
-    spelled = {str(choice): choice for choice in choices}
-    if not given or any(name not in spelled for name in given):
-        raise CatalogError(f"{where}, price_percent: must be a whole number, or a table of choices and whole numbers")
-    each = {spelled[name]: reading.whole(where, given, name, 100, _MOST_PERCENT) for name in given}
+    if not choices or any(str(choice) not in given for choice in choices):
+        raise CatalogError(f"{where}, price_percent: must be a whole number, or a table with one for each choice")
+    each = {choice: reading.whole(where, given, str(choice), 100, _MOST_PERCENT) for choice in choices}
     return max(each.values()), each
 
 

@@ -33,11 +33,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An approval that was asked for: for which limit and cost, until when. ``asks`` counts how often one was."""
+    """An approval that was asked for: for which limit and cost, since when and until when, without pauses.
+
+    ``asks`` counts how often one was. The times are those of the first.
+    """
 
     limit_id: str
     scope: Scope
     credits: int
+    asked_at: datetime
     until: datetime
     asks: int = 1
     decisions: tuple[Decision, ...] = ()

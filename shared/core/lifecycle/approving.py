@@ -4,6 +4,7 @@ Rules of this file, beside those of ``generation.py``:
 1. What waits holds nothing. An approval opens nothing either: it is saved, and whoever opens the generation checks
    balance and every other limit again.
 2. Yes and no are final: only what waits and was not decided can be approved or denied, and only until its time is over.
+   That time (``until``) is an argument, because pauses move it.
 """
 
 from dataclasses import replace
@@ -37,6 +38,7 @@ def asked(
         limit_id=limit.limit_id,
         scope=limit.scope,
         credits=credits_,
+        asked_at=last.asked_at if last else now,
         until=until,
         asks=last.asks + 1 if last else 1,
         decisions=last.decisions if last else (),
@@ -71,17 +73,17 @@ def denied(found: Received, decision: Decision, text: str, now: datetime) -> Tra
     return given_up(decided, now, refusal).after(happened(Step.APPROVAL_DENIED, reason=decision.by))
 
 
-def expired(found: Received, now: datetime) -> Transition[Closed] | None:
+def expired(found: Received, until: datetime, now: datetime) -> Transition[Closed] | None:
     """Nobody has decided in time: it ends. None if it was decided, or if there is time left."""
     wanted = found.approval
-    if wanted is None or not wanted.pending or now < wanted.until:
+    if wanted is None or not wanted.pending or now < until:
         return None
     return given_up(found, now, Refusal.of(Reason.APPROVAL_EXPIRED))
 
 
-def impossible(found: Received, limit_id: str, most_credits: int, now: datetime) -> str:
+def impossible(found: Received, limit_id: str, most_credits: int, *, until: datetime, now: datetime) -> str:
     """Why an approval of this limit and cost cannot be given; empty if it can."""
-    why = undecidable(found, now)
+    why = undecidable(found, until, now)
     wanted = _asked_of(found) if found.approval else None
     if why or wanted is None:
         return why
@@ -92,14 +94,14 @@ def impossible(found: Received, limit_id: str, most_credits: int, now: datetime)
     return ""
 
 
-def undecidable(found: Received, now: datetime) -> str:
+def undecidable(found: Received, until: datetime, now: datetime) -> str:
     """Why nothing can be decided about it now; empty if it waits for an approval."""
     wanted = found.approval
     if wanted is None:
         return "it does not wait for an approval"
     if not wanted.pending:
         return "it was approved before"
-    return "the time to approve it is over" if now >= wanted.until else ""
+    return "the time to approve it is over" if now >= until else ""
 
 
 def _asked_of(found: Received) -> Asked:

@@ -1,7 +1,8 @@
 """Ledger entries: one for each move, chained by number and digest.
 
 Rules of this file:
-1. An entry is inserted, never updated. Its number is the account's next one, and its kind and id forbid a second.
+1. An entry is inserted, never updated, but that its texts can be erased (erasing.py). Its number is the account's next
+   one, and its kind and id forbid a second.
 2. An entry is a change of the six sums and of the buckets, and both add up. An account after an entry is a function of
    the account before it and the entry (``account.moved``), so a replay of the ledger makes the account.
 3. An entry says who did it (``by``), who is to be asked why (``why``), and what was asked (``asked``): the same id with

@@ -7,6 +7,7 @@ Rules of this file:
    as a keyed digest.
 """
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -158,7 +159,7 @@ def texts_of(entry: Entry) -> Mapping[Named, str]:
         Named.ACCOUNT: entry.account_id,
         Named.ENTRY: entry.entry_id,
         Named.USER: entry.user_id,
-        Named.BY: _class_and_name(entry.by)[1],
+        Named.BY: class_and_name(entry.by)[1],
         Named.WHY: entry.why,
         Named.ASKED: entry.asked,
     }
@@ -187,7 +188,7 @@ def facts_of(entry: Entry, saved: StandIns) -> Facts:
         ),
         user=saved.user,
         generation_id=entry.generation_id,
-        by=_class_and_name(entry.by)[0],
+        by=class_and_name(entry.by)[0],
         who=saved.who,
         why=saved.why,
         asked=saved.asked,
@@ -195,6 +196,13 @@ def facts_of(entry: Entry, saved: StandIns) -> Facts:
         usd_micros=entry.usd_micros,
         held_at=entry.held_at,
     )
+
+
+def is_what_was_asked(key: bytes, entry: Entry, saved: StandIns | None, asked: str) -> bool:
+    """Whether this is what was asked, though the text of it was erased."""
+    if entry.asked or saved is None:
+        return entry.asked == asked
+    return hmac.compare_digest(saved.asked, keyed(key, Named.ASKED, asked))
 
 
 def digest_of(entry: Entry, saved: StandIns) -> str:
@@ -207,7 +215,7 @@ def chained(entry: Entry) -> Chained:
     return Chained(facts_of(entry, entry.stand_ins or UNSEALED), entry.digest)
 
 
-def _class_and_name(by: str) -> tuple[By, str]:
+def class_and_name(by: str) -> tuple[By, str]:
     """Who did it. What has no class that is known here is named whole, and counts as the system's."""
     kind, _, name = by.partition(":")
     try:

@@ -11,7 +11,9 @@ from replicate_simulator.models import Model as Live
 from shared.adapters.replicate.drift import Drift, drift
 from shared.adapters.replicate.sdk import errors
 from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.drafting.writing import changed_entry, with_entry
 from shared.core.catalog.file import parse_catalog
+from shared.core.catalog.reading import laid
 from tests.adapters.replicate_api.world import LLAMA, SCHNELL, World, api_at
 
 CATALOG = """
@@ -80,13 +82,22 @@ async def test_what_a_request_may_set_is_compared_too(world: World) -> None:
     listed = "[models.flux.settable]\n"
     listed += 'raw = { type = "flag", price_percent = 100 }\n'
     listed += 'grain = { type = "whole", from = 0, to = 9, price_percent = 100 }\n'
-    ours = parse_catalog(f"{CATALOG.format(replicate=SCHNELL)}\n{listed}")
-    publish(world, raw=Input("boolean"), grain=Input("integer", minimum=0, maximum=9))
+    listed += 'size = { type = "choice", choices = ["1K", "4K"], price_percent = { "1K" = 100, "4K" = 200 } }\n'
+    text = f"{CATALOG.format(replicate=SCHNELL)}\n{listed}"
+    ours = parse_catalog(text)
+    whole = Input("integer", minimum=0, maximum=9)
+    publish(world, raw=Input("boolean"), grain=whole, size=Input("string", enum=("1K", "4K")))
     assert await drift(world.api, ours) == []
-    publish(world, raw=None, grain=Input("integer", minimum=0, maximum=5))
-    gone, narrower = await drift(world.api, ours)
+    publish(world, raw=None, grain=replace(whole, maximum=5), size=Input("string", enum=("1K",)))
+    gone, narrower, fewer = await drift(world.api, ours)
     assert gone.fix == {"marks": {"settable.raw": "the model has no such input any more"}}
-    assert narrower.fix == {"settable": {"grain": {"to": 5}}}
+    assert (narrower.fix, fewer.fix) == (
+        {"settable": {"grain": {"to": 5}}},
+        {"settable": {"size": {"choices": ["1K"]}}},
+    )
+    mended = laid(changed_entry(text, "flux"), laid(narrower.fix, fewer.fix))
+    settable = parse_catalog(with_entry(text, "flux", mended)).models["flux"].settable
+    assert (settable["grain"].high, settable["size"].choices) == (5, ("1K",))
 
 
 async def test_what_a_model_has_learned_breaks_nothing(world: World) -> None:

@@ -12,8 +12,8 @@ One table, PartitionKey = account id, so that all that an account pays for can b
 ``{user;id}`` is ``row_key`` of core/keys.py.
 
 Rules of this file:
-1. The two rows of a ledger entry are inserted, never updated. So the table itself refuses a second hold or resolve, and
-   two entries of one number.
+1. The two rows of a ledger entry are inserted, never updated, but that texts of it can be erased. So the table itself
+   refuses a second hold or resolve, and two entries of one number.
 2. Every update carries the ETag of the row that was read (optimistic concurrency).
 3. Every write carries a random ``write_id``. A request is repeated after a 5xx, so the second try may be refused
    because the first one succeeded. The stored ``write_id`` shows whose write it was.
@@ -21,7 +21,7 @@ Rules of this file:
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -196,6 +196,21 @@ class TableStore:
         """Implements ``Store``. Rows come in the order of their keys, so entries in the order of their numbers."""
         async for row in self._query(_LEDGER, account=account_id, first=money.entry_key(after + 1)):
             yield money.entry_of(row)
+
+    async def erase(self, account_id: str, seq: int, erased: Callable[[LedgerEntry], LedgerEntry | None]) -> None:
+        """Implements ``Store``. The row keeps its ``write_id``: it is still of the write that inserted it."""
+        while True:
+            row, etag = await self._row(account_id, money.entry_key(seq))
+            bare = erased(money.entry_of(row)) if row else None
+            if row is None or bare is None:
+                return
+            with translated(self.name, self._service.role):
+                try:
+                    kept = {**money.entry_row(bare), "write_id": row.get("write_id")}
+                    await self._service.rest.replace(self.name, kept, etag)
+                except Answered as answered:
+                    if not is_rivalry(answered):
+                        raise
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Implements ``Store``. The server scans the whole table; for audits."""

@@ -15,6 +15,9 @@ from typing import Any
 
 from shared.core.catalog.reading import CatalogError
 
+#: The tables of an entry that have a header of their own.
+_TABLES = ("inputs", "settable", "marks")
+
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -45,8 +48,8 @@ def changed_entry(text: str, name: str) -> Mapping[str, Any]:
 
 
 def entry_text(name: str, entry: Mapping[str, Any], comments: tuple[str, ...] = ()) -> str:
-    """An entry as the catalogue writes it: the model, then its inputs, then its open marks."""
-    tables = {key: entry[key] for key in ("inputs", "marks") if isinstance(entry.get(key), Mapping) and entry[key]}
+    """An entry as the catalogue writes it: the model, then its inputs and what can be set, then its open marks."""
+    tables = {key: entry[key] for key in _TABLES if isinstance(entry.get(key), Mapping) and entry[key]}
     lines = [f"# {_one_line(comment)}" for comment in comments]
     lines.append(f"[models.{_key(name)}]")
     lines += [f"{_key(key)} = {value_text(value)}" for key, value in _plain(entry).items() if key not in tables]
@@ -72,7 +75,7 @@ def _models(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The entry as it is read back: without empty tables."""
-    return {key: value for key, value in entry.items() if not (key in ("inputs", "marks") and value in ({}, None))}
+    return {key: value for key, value in entry.items() if not (key in _TABLES and value in ({}, None))}
 
 
 def _without(text: str, name: str) -> tuple[str, tuple[str, ...]]:

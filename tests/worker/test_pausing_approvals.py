@@ -1,0 +1,92 @@
+"""Pauses and what waits for an approval: the time to decide moves, and nothing that is needed is swept meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+
+from dev.fakes.world import KEY, World
+from shared import worker
+from shared.core.lifecycle.generation import Closed, Received
+from shared.core.lifecycle.state import State
+from shared.core.reasons import Reason
+from shared.core.switches import Order, PauseScope, Span, Switch, Target
+from tests.worker.test_approving import DAYS_3, OPS, PICTURE, waiting
+
+HOUR = 3600
+
+
+def pause(world: World, lasts_s: float, name: str = "p", target: Target | None = None) -> None:
+    """A pause begins, and every instance knows it."""
+    now = world.now()
+    until = now + timedelta(seconds=lasts_s)
+    order = Order(target=target or Target(PauseScope.APP), issued_at=now, command_id=name, until=until, by="kim")
+    world.switches.switches = (*world.switches.switches, Switch(order, (Span(now, until),)))
+    world.pass_time(5)
+
+
+def resume(world: World) -> None:
+    """Every pause ends by hand."""
+    now = world.now()
+    world.switches.switches = tuple(
+        Switch(each.order, tuple(Span(span.since, min(span.until, now)) for span in each.spans))
+        for each in world.switches.switches
+    )
+    world.pass_time(5)
+
+
+async def hours(world: World, count: float) -> None:
+    """So many hours pass, with a tick of the timer each half an hour."""
+    for _ in range(round(count * 2)):
+        await world.tick(HOUR / 2)
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_the_time_to_approve_moves_by_the_length_of_the_pauses(by_hand: bool) -> None:
+    """Two pauses overlap: two days of the app, one of them the account's too. A cancel of them is noticed soon."""
+    world = await waiting()
+    await hours(world, 60)
+    pause(world, (7 if by_hand else 2) * 24 * HOUR)
+    await hours(world, 24)
+    pause(world, 24 * HOUR, "q", Target(PauseScope.ACCOUNT, KEY.account_id))
+    await hours(world, 23.5)
+    if by_hand:
+        resume(world)
+    found = world.saved()
+    assert isinstance(found, Received)
+    assert found.approval is not None
+    late = world.now() - found.approval.until
+    assert late > timedelta(hours=35)
+    await hours(world, 11.5)
+    assert world.saved().reason is Reason.APPROVAL_NEEDED
+    assert len(world.messenger.approvals) == 1
+    await hours(world, 1.5)
+    ended = world.saved()
+    assert isinstance(ended, Closed)
+    assert ended.reason is Reason.APPROVAL_EXPIRED
+    world.at_rest()
+
+
+async def test_it_can_be_approved_until_its_moved_end() -> None:
+    """Three days after it was asked, and later, because it was paused for one."""
+    world = await waiting()
+    pause(world, 24 * HOUR)
+    world.pass_time(DAYS_3 + 23 * HOUR)
+    await worker.approve(world.deps, KEY, "daily", 2, OPS)
+    await world.pump()
+    assert world.generation().state is State.RUNNING
+    other = await waiting()
+    pause(other, 24 * HOUR, target=Target(PauseScope.ACCOUNT, "bo"))
+    other.pass_time(DAYS_3 + HOUR)
+    with pytest.raises(ValueError, match="time to approve it is over"):
+        await worker.deny(other.deps, KEY, "", OPS)
+
+
+async def test_the_input_of_what_is_paused_is_kept() -> None:
+    """Nine days after it was copied, seven of them in a pause; then it is sent."""
+    world = await waiting(model="flux-dev", image_url=PICTURE)
+    pause(world, 7 * 24 * HOUR)
+    world.pass_time(9 * 24 * HOUR)
+    assert await worker.sweep(world.deps) == 0
+    await worker.approve(world.deps, KEY, "daily", 100, OPS)
+    await world.pump()
+    assert world.generation().state is State.RUNNING
