@@ -237,7 +237,7 @@ def megapixels(model: Model) -> float:
         sizes.append(model.sizing.high**2 / 1_000_000)
     for item in model.inputs.values():
         if item.field == "resolution" and not item.implied:
-            sizes += [float(str(choice).removesuffix(" MP")) for choice in item.choices]
+            sizes += [float(words[0]) for choice in item.choices if (words := str(choice).split())[1:] == ["MP"]]
     return max(sizes)
 
 

@@ -11,6 +11,7 @@ from dev.fakes.catalogs import REAL, REAL_PLANS, REQUEST
 from shared.core.catalog.catalog import Status
 from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, Readings, inputs_of, seed_of
+from shared.core.catalog.sizes import sided
 from shared.core.events.generation_event import ChosenBy
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.fields import MODALITIES
@@ -188,6 +189,8 @@ def test_whatever_darkroom_chooses_has_every_field_in_what_it_sends(request: Gen
         assert sent.ignored_fields == ()
         assert Readings(request).misses(model) == ()
         fixed = {item.field for name, item in model.inputs.items() if name in sent.inputs and item.value is None}
+        fixed |= {item.field for item in model.inputs.values() if item.implied}
+        fixed |= {"resolution"} if model.sizing and sided(request.resolution or "") else set()
         sizes = {"width", "height", "aspect_ratio"} if model.sizing else set()
         given_fields = {name for name in VALUES if getattr(request, name) is not None}
         steering = {"modality", "kind", "quality", "model", "allow_fallback", "destination"}

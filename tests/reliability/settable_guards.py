@@ -56,8 +56,8 @@ SETTABLE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "the hold covers what an input costs at worst",
         CORE + "catalog/catalog.py",
-        "    return raised(model, request.inputs, calculate_cost(model, counted=asked(model, request, field)))\n",
-        "    return calculate_cost(model, counted=asked(model, request, field))\n",
+        "    return raised(model, request.inputs, dearer)\n",
+        "    return dearer\n",
         _core("test_what_is_not_refused_is_priced_at_its_worst"),
     ),
     _guard(

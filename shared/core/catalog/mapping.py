@@ -285,7 +285,8 @@ def _disarmed(model: Taker, request: GenerationRequest) -> GenerationRequest:
     if not _chats(model):
         return request
     own = _templates(model)
-    texts: dict[str, Any] = {name: plain(text, own) for name in WRITTEN if (text := getattr(request, name))}
+    written = {name: getattr(request, name) for name in WRITTEN}
+    texts: dict[str, Any] = {name: plain(text, own) for name, text in written.items() if isinstance(text, str)}
     return replace(request, **texts)
 
 
