@@ -178,7 +178,7 @@ def test_what_is_not_said_has_its_default() -> None:
         ({"tier": 0}, "tier: must be one of free, basic, premium"),
         (
             {"price": 5},
-            "price: is not known; known are allowance, concurrency, default_models, limits, min_margin_percent, tier, weight",
+            "price: is not known; known are allowance, concurrency, default_models, limits, min_margin_percent, tier",
         ),
         ({"default_models": "small"}, "default_models: must be a table"),
         ({"default_models": {"images": "small"}}, "default_models, images: is not known; known are audio, image"),
