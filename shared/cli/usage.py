@@ -53,7 +53,7 @@ _Model = Annotated[str | None, typer.Option("--model", "-m", help="One model onl
 
 
 usage = typer.Typer(
-    help="Sum up credits and the provider's cost; compare it with a bill.",
+    help="Sum up credits and cost; compare the cost with a bill.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )

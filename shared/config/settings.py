@@ -25,7 +25,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: The prefix of a file that is a blob of the app's own storage account: ``blob:container/name``.
 BLOB = "blob:"
 
-
 #: Characters that copying may add around a value: blanks and invisible ones (byte order mark, zero width).
 _EDGES = " \t\r\n\u00a0\ufeff\u200b\u200c\u200d\u2060"
 
@@ -362,7 +361,6 @@ NAMES: tuple[Name, ...] = (
     _name("USE_FALLBACK", "true", _flag, "true or false"),
     _name("CATALOG_FILE", "", _file, f"a catalogue in TOML, laid over the app's own: {_FILE_SHAPE}"),
     _name("PLANS_FILE", "", _file, f"plans in TOML, laid over the app's own: {_FILE_SHAPE}"),
-    # What a credit is sold for. Unset, no margin is checked.
     _name("CREDIT_USD", "", money.usd_micros, money.SHAPE, "credit_usd_micros"),
     _name("WEBHOOK_ALLOWED_CIDRS", "", _cidrs, "networks such as 203.0.113.0/24, separated by commas"),
     _name("OUTPUT_LIMIT_BYTES", "52428800", _whole(1024, 2**31), "a whole number of bytes from 1024"),

@@ -24,6 +24,8 @@ NEEDED = {
     "--id": "t",
     "--month": "2026-11",
     "--policy": "/nowhere/policy.toml",
+    "--csv": "/nowhere/bill.csv",
+    "--column": "usd=Amount",
 }
 
 
@@ -32,7 +34,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield (*path, name), command
 
 

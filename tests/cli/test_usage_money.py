@@ -141,7 +141,7 @@ def test_a_huge_bill_is_refused_unread(busy: Counter, tmp_path: Path) -> None:
     for path, said in (
         (huge, "has more than 67108864 bytes"),
         (tmp_path, "is no file"),
-        (tmp_path / "x", "is no file"),
+        (tmp_path / "\udcff", "is no file"),
     ):
         called = busy.call("usage", "reconcile", "--csv", str(path), *argv)
         assert (called.code, called.out) == (1, "")
