@@ -110,12 +110,24 @@ def test_the_list_as_json(shop: Counter) -> None:
         "fallback": [],
         "settable": {
             "mood": {
-                **{"type": "choice", "choices": ["dry", "warm"], "from": None, "to": None, "most_characters": None},
-                **{"default": "dry", "price_percent": {"dry": 100, "warm": 150}, "loosens_safety": False},
+                "type": "choice",
+                "choices": ["dry", "warm"],
+                "from": None,
+                "to": None,
+                "most_characters": None,
+                "default": "dry",
+                "price_percent": {"dry": 100, "warm": 150},
+                "loosens_safety": False,
             },
             "penalty": {
-                **{"type": "real", "choices": [], "from": 0, "to": 2, "most_characters": None},
-                **{"default": None, "price_percent": 100, "loosens_safety": False},
+                "type": "real",
+                "choices": [],
+                "from": 0,
+                "to": 2,
+                "most_characters": None,
+                "default": None,
+                "price_percent": 100,
+                "loosens_safety": False,
             },
         },
     }
