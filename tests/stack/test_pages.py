@@ -68,6 +68,7 @@ MESSAGES, OWN_TESTS = (
     ("README.md", "requests.md", COMMANDS_PAGE),
     {
         "ledger.md": "tests/core/test_chain.py",
+        "models.md": "tests/cli/test_models_walk.py",
         "receipts.md": "tests/core/test_receipt.py",
     },
 )
