@@ -68,6 +68,7 @@ MESSAGES, OWN_TESTS = (
     ("README.md", "requests.md", COMMANDS_PAGE),
     {
         "ledger.md": "tests/core/test_chain.py",
+        "models.md": "tests/cli/test_models_walk.py",
         "receipts.md": "tests/core/test_receipt.py",
     },
 )
@@ -167,7 +168,7 @@ async def test_the_examples_of_the_pages_work_with_the_accounts_they_name(place:
         event = await place.app.event(body["generation_id"], timeout_s=60)
         assert event["type"] == "darkroom.generation.succeeded", (text, event["data"]["reason"])
         assert event["data"]["ignored_fields"] == []
-    assert len(sent) == 6
+    assert len(sent) == 7
     heard = await place.app.event("7f3c")
     (shown,) = [json.loads(block) for page, block in blocks("json") if page == "README.md" and "specversion" in block]
     assert _shape(shown) == _shape(heard)
