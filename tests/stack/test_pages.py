@@ -47,7 +47,7 @@ SHOWN_ONLY = ("...", "azd", "ngrok")
 
 #: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
 LONG = {
-    *("bench", "budget", "chaos", "check", "demo", "events", "fairness"),
+    *("bench", "budget", "chaos", "check", "crowd", "demo", "events", "fairness"),
     *("fuzz", "outage", "second_provider", "simulate", "test", "up"),
 }
 
