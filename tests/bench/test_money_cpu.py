@@ -17,10 +17,10 @@ from tests.timing import best_cpu_s
 
 NOW = datetime(2026, 11, 28, 12, 34, 56, tzinfo=UTC)
 
-#: 2,000 calls, in parts of which the best counts: 0.2 s each.
-TIMES, PARTS = 400, 5
+#: 10,000 calls, in parts of which the best counts.
+TIMES, PARTS = 2_000, 5
 
-#: So many calls show the same of what is far below its bound.
+#: Fewer calls will do for what is far below its bound.
 FEW = 200
 
 #: What one balance with one daily limit cost for check, hold and resolve, on the machine where this was written.

@@ -47,7 +47,7 @@ SHOWN_ONLY = ("...", "azd", "ngrok")
 
 #: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
 LONG = {
-    *("bench", "budget", "chaos", "check", "demo", "events", "fairness"),
+    *("bench", "budget", "chaos", "check", "coverage", "crowd", "demo", "events", "fairness"),
     *("fuzz", "outage", "second_provider", "simulate", "test", "up"),
 }
 
@@ -241,6 +241,7 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
         assert await typed(place, "python3 -m dev cli account plan ada basic") == 0
         await place.app.send(REQUESTS[0].encode())
         await place.app.event("7f3c", timeout_s=60)
+    assert await typed(place, "python3 -m dev cli grant acme 100") == 0
     await place.app.send(b"no message")
     for _ in range(600):  # a minute, on a machine that has others
         dead_letters = await place.stack.app.dead_letters.list_dead_letters("", 1)
