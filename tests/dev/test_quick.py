@@ -21,13 +21,16 @@ LONG = ("crash_points", "guards", "machine", "outage", "simulation", "twin")
 #: The folders that have tests without a process.
 FOLDERS = {"adapters", "bench", "cli", "core", "dev", "triggers", "infra", "reliability", "worker"}
 
-#: The guard of tests/conftest.py, and five tests of which it fails those that start a process and do not say so.
+#: The guard of tests/conftest.py, and tests of which it fails those that start a process and do not say so.
 EXAMPLE = """
 import os, subprocess, sys
 import pytest
 
 def test_starts_nothing(): pass
 def test_starts_one(): subprocess.run([sys.executable, "--version"])
+def test_opens_one(): subprocess.Popen(args=[sys.executable, "--version"])
+def test_spawns(): os.posix_spawn(sys.executable, [sys.executable, "--version"], os.environ)
+def test_asks_the_shell(): os.system("true")
 def test_forks(): os.fork() or os._exit(0)
 @pytest.mark.process
 def test_says_so(): subprocess.run([sys.executable, "--version"])
@@ -131,7 +134,7 @@ def test_who_starts_a_process_without_a_word_fails(tmp_path: Path) -> None:
         timeout=60,
     )
     failed = {line.partition("::")[2].partition(" ")[0] for line in done.stdout.splitlines() if "FAILED" in line}
-    assert failed == {"test_starts_one", "test_forks"}, done.stdout
+    assert failed == {f"test_{each}" for each in ("starts_one", "opens_one", "spawns", "asks_the_shell", "forks")}
     assert "3 passed" in done.stdout
     assert "mark it as pytest.mark.process" in done.stdout
 
