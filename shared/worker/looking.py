@@ -119,7 +119,7 @@ def _parked_at(entry: Entry) -> datetime | None:
 
 
 async def count_wait(deps: Dependencies, loaded: Loaded, *, given: bool) -> None:
-    """Count for how long a request has waited for its turn, without its pauses. What cannot be told is not counted."""
+    """Count for how long a request has waited for its turn, without its pauses. A wait that cannot be computed is left out."""
     found = loaded.generation
     if found is None or found.request is None:
         return
