@@ -134,7 +134,7 @@ async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove
 
 
 def decided(moves: AccountMoves) -> list[Member]:
-    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out gets its answer."""
+    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out is answered."""
     known = moves.known = _newest(moves)
     group: list[Member] = []
     if known is None:

@@ -51,8 +51,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     Each phase says what has been reached: *admitted* (the catalogue and the account allow it), *screened* (what the
     user wrote and sent is allowed), *reserved* (the hold is saved), *submitted* (the create was POSTed).
 
-    ``again`` makes the id of the repeated event if the generation has ended; empty for a copy of our own, for which no
-    event is repeated. ``digest`` is that of the request as its app sent it, if this is a copy that carries one.
+    ``again`` makes the id of an ended one's repeated event; our own copy repeats none. ``digest``: what the app sent.
     """
     key, digest = message.key, digest or message.digest
     deps.telemetry.step("received", key)

@@ -108,8 +108,8 @@ class FakeApp:
 
     @property
     def replicate(self) -> Connected:
-        """No test here uses it: `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
-        raise NotImplementedError
+        """There is none: what asks Replicate is tested in tests/adapters/replicate_api."""
+        raise Unavailable(Dependency.REPLICATE, "the test has none")
 
     def edited_file(self, container: str, name: str) -> EditedFile:
         """No test here uses it: a catalogue in a blob is tested with Azurite."""

@@ -12,6 +12,7 @@ NAMED = {
     "dependency.py": "the name of the dependency, in metrics and on the health page",
     "provider/prediction.py": "the reason for a deferral that names the dependency, as saved in histories",
     "catalog/file.py": "the key of a model's target in the catalogue",
+    "catalog/drafting/draft.py": "the same key, in an entry that is drafted",
     "requests/fields.py": "help for users, who may name a model as the vendor does",
 }
 

@@ -42,8 +42,8 @@ class StuckStore(FakeStore):
 
 @pytest.fixture
 def fake_app(monkeypatch: pytest.MonkeyPatch) -> FakeApp:
-    """An app whose calls are ended after 0.2 s, and whose ledgers may get stuck."""
-    monkeypatch.setattr(audit, "AUDIT_S", 0.2)
+    """An app whose calls are ended after a second, and whose ledgers may get stuck."""
+    monkeypatch.setattr(audit, "AUDIT_S", 1)
     made = FakeApp()
     made.world.store = StuckStore()
     made.world.deps = replace(made.world.deps, store=made.world.store)
