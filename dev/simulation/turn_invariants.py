@@ -9,9 +9,12 @@ from shared.core.keys import Key
 from shared.core.reasons import Reason
 from shared.worker.parking import LINED_UP_S
 
+#: How long one call of the message handler may last.
+_CALL_S = 300
+
 #: What waits while its account has room gets a turn within this time, whatever died: its check lines it up once more,
-#: and two looks follow.
-STARVES_AFTER = timedelta(seconds=LINED_UP_S + 5)
+#: and two looks follow. One call may have slept meanwhile.
+STARVES_AFTER = timedelta(seconds=LINED_UP_S + _CALL_S + 5)
 
 
 def starving(world: World, room_since: MutableMapping[Key, datetime]) -> Key | None:
