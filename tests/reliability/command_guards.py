@@ -34,8 +34,8 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "    elif isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):\n",
-                "    elif False:\n",
+                "    if isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):\n",
+                "    if False:\n",
             ),
         ),
         f"{_CLASHES}test_two_requests_at_once_one_opens_and_the_other_is_refused",
@@ -144,8 +144,8 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         WORKER + "approving.py",
         (
             (
-                "        return replace(_decided(deps, found, command, answer), mark=(kind, command.command_id))\n",
-                "        return _decided(deps, found, command, answer)\n",
+                "        return replace(_decided(deps, found, command, answer, until), mark=(kind, command.command_id))\n",
+                "        return _decided(deps, found, command, answer, until)\n",
             ),
         ),
         worker_test(
