@@ -169,7 +169,8 @@ def _denied(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
 def _undecided(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     """What the end of the wait for an approval makes of it."""
     waits = _waits(generation)
-    return approving.expired(waits, LATER, LATER) if waits else None
+    until = waits.approval.until if waits and waits.approval else LATER
+    return approving.expired(waits, until, LATER) if waits else None
 
 
 def _end_requested(generation: AnyGeneration) -> Transition[AnyGeneration] | None:

@@ -44,40 +44,46 @@ async def request_asks(stage: Stage) -> Faced:
 
 async def approve(stage: Stage) -> Faced:
     """An approval of what waits."""
-    await _waiting(stage)
-    return Faced(None, command=_command(_APPROVE))
+    await wait_for_approval(stage)
+    return Faced(None, command=approval())
 
 
 async def check_approved(stage: Stage) -> Faced:
     """The check that opens what was approved."""
-    await _waiting(stage)
-    await stage.again(Faced(None, command=_command(_APPROVE)))
+    await wait_for_approval(stage)
+    await stage.again(Faced(None, command=approval()))
     stage.world.messenger.sent.clear()
     return Faced(Check(KEY))
 
 
 async def deny(stage: Stage) -> Faced:
     """A denial of what waits."""
-    await _waiting(stage)
+    await wait_for_approval(stage)
     return Faced(None, command=_command({"type": "deny"}))
 
 
 async def check_undecided(stage: Stage) -> Faced:
     """The time to decide is over."""
-    await _waiting(stage)
+    await wait_for_approval(stage)
     stage.world.pass_time(_WITHIN_S + 1)
     return Faced(Check(KEY))
 
 
 async def cancel_waiting(stage: Stage) -> Faced:
     """A cancel of what waits for an approval."""
-    await _waiting(stage)
+    await wait_for_approval(stage)
     return Faced(CancelRequest(KEY))
 
 
-async def _waiting(stage: Stage) -> None:
+async def wait_for_approval(stage: Stage) -> None:
+    """A request waits for an approval."""
     _limit(stage)
     await stage.ask()
+
+
+def approval() -> AccountCommand:
+    """The approval of what waits."""
+    return _command(_APPROVE)
 
 
 def _limit(stage: Stage) -> None:

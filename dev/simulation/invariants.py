@@ -9,6 +9,7 @@ Rules of this file:
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from dev.fakes.blobs import Blob
@@ -16,6 +17,7 @@ from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from dev.simulation.app_invariants import uncounted
 from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, missed_allowance, moves_of
+from dev.simulation.turn_invariants import starving
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.events.limit_event import LimitEvent
 from shared.core.keys import Key, row_key
@@ -54,6 +56,8 @@ class Observer:
         #: Accounts whose rows were saved since they were last looked at, and the blobs that were found safe.
         self.touched: set[str] = set()
         self.safe: dict[str, Blob] = {}
+        #: Since when an account of which something waits for a turn has room for it.
+        self.room_since: dict[Key, datetime] = {}
         world.store.before_commit.append(self.save)
 
     def state(self) -> dict[str, object]:
@@ -238,6 +242,7 @@ def after_step(watch: Observer, *account_ids: str) -> None:
             watch.touched.discard(account_id)
     _open_is_known(watch.world)
     _in_flight(watch.world)
+    require(starving(watch.world, watch.room_since) is None, "nobody starves", watch.room_since)
     _stored_is_safe(watch)
 
 

@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dev.fakes.world import KEY
+from dev.simulation.approval_flows import approval, wait_for_approval
 from dev.simulation.pause_flows import paused_waiting, resume
 from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.keys import Key
 from shared.core.requests.messages import CancelRequest, Check, Look
+from shared.core.switches import PauseScope, Target
 
 #: What has the one turn of the account before.
 BEFORE = Key(KEY.user_id, "before", KEY.account_id)
@@ -69,6 +71,35 @@ async def resumed_without_a_turn(stage: Stage) -> Faced:
     return Faced(stage.request())
 
 
+async def approved_without_a_turn(stage: Stage) -> Faced:
+    """What was approved would open, and another generation has the one turn: it is parked, and opens later."""
+    await wait_for_approval(stage)
+    _one_at_once(stage)
+    await stage.world.ask(BEFORE)
+    await stage.again(Faced(None, command=approval()))
+    stage.world.messenger.sent.clear()
+    return Faced(Check(KEY))
+
+
+async def approved_look_gives(stage: Stage) -> Faced:
+    """A look gives a turn to what was approved and had none."""
+    await approved_without_a_turn(stage)
+    await stage.hear(Check(KEY))
+    await _ended(stage)
+    return Faced(Look(stage.world.now()))
+
+
+async def pause_frees_a_turn(stage: Stage) -> Faced:
+    """A pause stops the create of the one that has the turn; a request without one waits for it."""
+    _one_at_once(stage)
+    await paused_waiting(stage)
+    (switch,) = stage.world.switches.switches
+    target = Target(PauseScope.MODEL, model=stage.world.generation(KEY).attempt.model)
+    stage.world.switches.switches = (replace(switch, order=replace(switch.order, target=target)),)
+    await stage.world.ask(BEFORE, model="flux-dev")
+    return Faced(stage.request())
+
+
 def _one_at_once(stage: Stage) -> None:
     plans = stage.world.deps.plans
     premium = replace(plans["premium"], concurrency=1)
@@ -85,6 +116,11 @@ async def _freed(stage: Stage) -> None:
     """The request is parked, the other generation has ended, and no look is left."""
     await _full(stage)
     await stage.ask()
+    await _ended(stage)
+
+
+async def _ended(stage: Stage) -> None:
+    """The other generation has ended, and no look is left."""
     await stage.news()
     await stage.world.tick()
     if BEFORE in stage.world.index.rows:
@@ -103,4 +139,7 @@ TURN_FLOWS: tuple[Flow, ...] = (
     Flow("check of what was given a turn", check_given, ends=_ONE_END),
     Flow("cancel of what is parked", cancel_parked, ends=_ONE_END),
     Flow("resumed, without a turn", resumed_without_a_turn, ends=_ONE_END),
+    Flow("approved, without a turn", approved_without_a_turn, ends=_ONE_END),
+    Flow("look gives a turn to what was approved", approved_look_gives, ends=_ONE_END),
+    Flow("pause that frees a turn", pause_frees_a_turn, ends=_ONE_END),
 )

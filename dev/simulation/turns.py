@@ -7,7 +7,8 @@ Rules of this file:
 3. Who may have a turn is decided by shared/core/turns, and how creates are deferred by shared/core/provider/pacing.
    This file only keeps the rows that a table would keep.
 4. An instance sees the turns of others as they were when it last read them, up to a second ago. An account's own turns
-   it reads anew. If it need not read, it does not, and reads are counted.
+   it reads anew. If it need not read, it does not: that somebody waits it
+   knows only from its last read. Reads are counted.
 5. A look comes on the other queue, which no backlog delays. It may die before it gives anything: then whoever creates
    next asks for another one, at the latest the timer.
 """
@@ -27,8 +28,9 @@ from shared.core.turns.shares import Asking, Capacity, Place, Turn, may_take, su
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
-#: How old the view of the places may be where nothing has to be read, and where somebody waits; the timer's interval.
-_SWITCHES_S, _VIEW_S, _TIMER_S = 5.0, 1.0, 60.0
+#: How old the view of the places may be of an instance that knows that somebody waits, and of the turns where they
+#: count; the timer's interval.
+_PLACES_S, _VIEW_S, _TIMER_S = 5.0, 1.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +227,9 @@ class QueueRun:
 
     def _takes(self, instance: int, request: Request) -> bool:
         asking, seen = self._asking(request), self._seen[instance]
-        if self._now - seen.read_s > _SWITCHES_S:  # the read of the kill switches, which is due anyway
+        if seen.places and self._now - seen.read_s > _PLACES_S:  # only where somebody waited before
             self._read(seen)
+            self.counts.reads += 1
         account_id = asking.account_id
         own = [turn for turn in self._rows.turns.values() if turn.key.account_id == account_id]
         if surely_free(asking, seen.places, self._capacity, held_credits=len(own), spare_tokens=self._spare_tokens()):

@@ -18,6 +18,7 @@ from shared.core.money.credits import SUMS
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.limits import Limit, Scope, Unit
 from shared.core.money.moves import Posting
+from shared.core.money.windows import Span
 from shared.ports import Dependencies
 from shared.views.times import moment
 from shared.worker.accounts import allowance_of
@@ -90,7 +91,10 @@ def _limits_of(account: Account, deps: Dependencies) -> tuple[Limit, ...]:
     return (*(plan.limits if plan else ()), *account.limits)
 
 
-def _used_of(account: Account, limit: Limit, now: datetime) -> int:
+def _used_of(account: Account, limit: Limit, now: datetime) -> int | None:
+    """What a limit of the account counts now; None for one of its users, and for what is in flight."""
+    if limit.scope is not Scope.ACCOUNT or limit.window is Span.IN_FLIGHT:
+        return None
     return account.usage.used(now)[limit.window][limit.unit is Unit.USD]
 
 
@@ -113,8 +117,9 @@ def _bucket_row(bucket: Bucket) -> tuple[str, str, str, str, str]:
 
 
 def _limit_row(account: Account, limit: Limit, now: datetime) -> tuple[str, ...]:
-    used = str(_used_of(account, limit, now)) if limit.scope is Scope.ACCOUNT else ""
-    return (limit.limit_id, limit.scope, limit.window, limit.unit, used, str(limit.amount), limit.effect)
+    used = _used_of(account, limit, now)
+    said, effect = "" if used is None else str(used), "wait" if limit.window is Span.IN_FLIGHT else limit.effect
+    return (limit.limit_id, limit.scope, limit.window, limit.unit, said, str(limit.amount), effect)
 
 
 def _account_json(account: Account, entries: list[LedgerEntry], deps: Dependencies) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def _account_json(account: Account, entries: list[LedgerEntry], deps: Dependenci
                 "unit": limit.unit,
                 "effect": limit.effect,
                 "amount": limit.amount,
-                "used": _used_of(shown, limit, now) if limit.scope is Scope.ACCOUNT else None,
+                "used": _used_of(shown, limit, now),
             }
             for limit in _limits_of(shown, deps)
         ],

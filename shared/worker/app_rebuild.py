@@ -7,6 +7,7 @@ Rules of this file:
    a move is in one of the sums at least (core/money/tally.py, rule 3).
 3. The tally of an instance that has written nothing for an hour is added to the base and removed, in one transaction.
 4. An account that cannot be read is left out and reported. The rebuild goes on without it.
+5. A rebuild that takes too long ends, and changes nothing: half a sum would open the limits. The tallies still count.
 """
 
 import asyncio
@@ -34,6 +35,9 @@ SETTLE_S = 2
 #: An instance that has written nothing for so long has ended, or will make a new row.
 IDLE = timedelta(hours=1)
 
+#: How long the accounts are read at most: the timer's call has less than five minutes.
+MOST_S = 180
+
 #: How many accounts are read at once.
 _AT_ONCE = 16
 
@@ -53,6 +57,9 @@ async def rebuild(deps: Dependencies, rows: AppRows | None = None) -> None:
     began = deps.now()
     before = rows or await deps.app_windows.read()
     used = await _used(deps, began)
+    if used is None:
+        logger.error("the use of the app was not rebuilt: more accounts have moved than can be read in %d s", MOST_S)
+        return
     await deps.sleep(SETTLE_S)
     after, now = await deps.app_windows.read(), deps.now()
     base = before.base or TallyRow("", EMPTY, began)
@@ -77,13 +84,18 @@ def _instances(rows: AppRows) -> Tally:
     return total
 
 
-async def _used(deps: Dependencies, now: datetime) -> Tally:
-    """What all accounts used in the last 24 h: those that moved today or yesterday."""
+async def _used(deps: Dependencies, now: datetime) -> Tally | None:
+    """What all accounts used in the last 24 h: those that moved today or yesterday. None if that takes too long."""
     ids: set[str] = set()
     for day in (now.date() - timedelta(days=1), now.date()):
         async for account_id in deps.moved.of_day(day):
             ids.add(account_id)
-    return of_accounts([slot async for slot in _slots(deps, sorted(ids))])
+    slots: list[Slot] = []
+    async for slot in _slots(deps, sorted(ids)):
+        slots.append(slot)
+        if deps.now() - now > timedelta(seconds=MOST_S):
+            return None
+    return of_accounts(slots)
 
 
 async def _slots(deps: Dependencies, account_ids: list[str]) -> AsyncIterator[Slot]:

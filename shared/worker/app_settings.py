@@ -27,13 +27,14 @@ _TRIES = 10
 
 
 def limit_of(act: SetLimit, scope: Scope) -> Limit:
-    """The limit that a command sets."""
-    in_usd = act.credits is None
+    """The limit that a command sets. Raises ValueError if its window and its unit do not belong together."""
+    given = {Unit.CREDITS: act.credits, Unit.USD: act.usd_micros, Unit.GENERATIONS: act.generations}
+    unit, amount = next((unit, amount) for unit, amount in given.items() if amount is not None)
     return Limit(
         limit_id=act.limit_id,
         window=Span(act.window),
-        amount=(act.usd_micros if in_usd else act.credits) or 0,
-        unit=Unit.USD if in_usd else Unit.CREDITS,
+        amount=amount,
+        unit=unit,
         effect=Effect(act.effect or Effect.BLOCK),
         scope=scope,
     )

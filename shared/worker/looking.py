@@ -7,21 +7,26 @@ Rules of this file:
    of a parked request: without any look the timer comes in the end.
 3. A turn is given in an order that survives a crash anywhere: the place (its ETag decides between two looks), the turn
    in the open row (whose check sends the message if that is lost), the message, and last the waiting row.
-4. A place has the weight and the concurrency of its account's plan as they were at the last turn that was given.
+4. A place has the weight and the concurrency of its account as they were at the last turn that was given.
+5. A user who has all that it may have in flight is passed over. The next look goes on where this one stopped, so that
+   many such users do not keep the others waiting.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, Step
 from shared.core.metric import Metric
 from shared.core.money.account import plan_of
+from shared.core.money.limits import Scope, laid_over, most_in_flight
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest, Look
 from shared.core.turns.giving import LOOK_S, LOOKS_AHEAD, free_times, given, next_place, served
-from shared.core.turns.shares import Capacity, Place, Tally, Turn, tally
+from shared.core.turns.shares import Asking, Capacity, Place, Tally, Turn, tally
 from shared.ports import Conflict, Dependencies, Envelope, Loaded, PaceNow, PlaceRow, Unavailable, Waiting
 from shared.worker.pausing import request_paused_for
 
@@ -32,6 +37,19 @@ _MOST_PASSED = 50
 def capacity_of(deps: Dependencies, pace: PaceNow | None) -> Capacity:
     """What is shared now."""
     return Capacity(in_flight=deps.limits.in_flight_most, per_s=pace.per_s if pace else None)
+
+
+def asking_of(deps: Dependencies, account_id: str, loaded: Loaded) -> Asking:
+    """The account, with weight and limits in flight: of its plan, itself and its user. A plan that is gone has none."""
+    account, user = loaded.account, loaded.user
+    plan, limits = deps.plans.find(plan_of(account)), account.limits if account else ()
+    bounds = [plan.concurrency if plan else None, most_in_flight(limits, Scope.ACCOUNT)]
+    return Asking(
+        account_id=account_id,
+        weight=plan.weight if plan else 1,
+        concurrency=min((each for each in bounds if each is not None), default=None),
+        of_user=most_in_flight(laid_over(limits, user.limits if user else ()), Scope.USER),
+    )
 
 
 async def ask_for_looks(deps: Dependencies) -> None:
@@ -80,7 +98,7 @@ async def _give_next(
     while (place := next_place([row.place for row in kept.values()], found, capacity)) is not None:
         row = kept.pop(place.account_id)
         with suppress(Conflict):
-            gave = await _give(deps, row, [each.place for each in kept.values()], at)
+            gave = await _give(deps, row, [each.place for each in kept.values()], found, at)
             if gave is not None:
                 kept[place.account_id] = gave
                 return gave
@@ -88,21 +106,25 @@ async def _give_next(
     return None
 
 
-async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], at: datetime) -> PlaceRow | None:
-    """Give one turn to the next request of an account (rule 3). None: nothing of it waits."""
-    place = row.place
+async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], found: Tally, at: datetime) -> PlaceRow | None:
+    """Give one turn to the next request of an account (rule 3). None: nothing of it waits that may have one."""
+    place, user, full = row.place, row.place.after_user, set[str]()
     for _ in range(_MOST_PASSED):
-        waiting = await deps.waiting.next_waiting(place.account_id, place.after_user)
-        if waiting is None:
+        waiting = await deps.waiting.next_waiting(place.account_id, user)
+        if waiting is None or waiting.key.user_id in full:
             return None
         request, loaded = await _waits(deps, waiting)
         if request is None:
             await deps.waiting.remove_waiting(waiting)
             continue
-        plan = deps.plans.find(plan_of(loaded.account))
+        asking = asking_of(deps, place.account_id, loaded)
+        if asking.of_user is not None and found.of_users.get(_user_of(waiting.key), 0) >= asking.of_user:
+            user = waiting.key.user_id
+            full.add(user)
+            continue
         after = served(place, waiting.key.user_id, [place, *others])
-        if plan is not None:
-            after = _of_plan(after, plan.weight, plan.concurrency)
+        if deps.plans.find(plan_of(loaded.account)) is not None:
+            after = replace(after, weight=asking.weight, concurrency=asking.concurrency)
         saved = await deps.waiting.save_place(row, after)
         turn = Turn(key=waiting.key, weight=after.weight, since=at, begun=False)
         if await deps.index.give(turn, at + timedelta(seconds=deps.timing.check_after_s)):
@@ -110,6 +132,7 @@ async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], at: date
             await count_wait(deps, loaded, given=True)
         await deps.waiting.remove_waiting(waiting)
         return saved
+    await deps.waiting.save_place(row, replace(place, after_user=user))
     return None
 
 
@@ -119,7 +142,7 @@ def _parked_at(entry: Entry) -> datetime | None:
 
 
 async def count_wait(deps: Dependencies, loaded: Loaded, *, given: bool) -> None:
-    """Count for how long a request has waited for its turn, without its pauses. What cannot be known is not counted."""
+    """Count for how long a request has waited for its turn, without its pauses, if they can be read."""
     found = loaded.generation
     if found is None or found.request is None:
         return
@@ -130,15 +153,8 @@ async def count_wait(deps: Dependencies, loaded: Loaded, *, given: bool) -> None
         deps.telemetry.count(Metric.TURN_WAITS_S, waited.total_seconds(), given="yes" if given else "no")
 
 
-def _of_plan(place: Place, weight: int, concurrency: int | None) -> Place:
-    return Place(
-        account_id=place.account_id,
-        asked_at=place.asked_at,
-        weight=weight,
-        concurrency=concurrency,
-        served=place.served,
-        after_user=place.after_user,
-    )
+def _user_of(key: Key) -> tuple[str, str]:
+    return key.account_id, key.user_id
 
 
 async def _waits(deps: Dependencies, waiting: Waiting) -> tuple[GenerationRequest | None, Loaded]:

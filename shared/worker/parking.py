@@ -23,10 +23,10 @@ from shared.core.turns.giving import new_place
 from shared.core.turns.shares import Asking, Turn
 from shared.ports import Dependencies, Loaded, OpenRow, Waiting
 from shared.worker.clashes import clashes
-from shared.worker.looking import ask_for_looks, count_wait, send_turn, waits_for_turn
+from shared.worker.looking import ask_for_looks, asking_of, count_wait, send_turn, waits_for_turn
 from shared.worker.open_index import row_for
 from shared.worker.saving import Changed, advance, save
-from shared.worker.turns import Wanted, asking_of, held_credits, take
+from shared.worker.turns import Wanted, held_credits, take
 
 #: What is parked is checked so long after it was lined up. So a place that a crash has lost is free again.
 LINED_UP_S = 120

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from shared.core.money.account import plan_of
 from shared.core.turns.shares import Asking, Capacity, Place, Turn, may_take, surely_free, tally
 from shared.ports import PLACES_FRESH, TURNS_FRESH, Dependencies, Loaded, OpenRow, Unavailable
 from shared.worker.looking import ask_for_looks, capacity_of
@@ -36,14 +35,6 @@ class Wanted:
         return self.asking.account_id
 
 
-def asking_of(deps: Dependencies, account_id: str, loaded: Loaded) -> Asking:
-    """The account, with weight and concurrency of its plan. A plan that is gone bounds nothing."""
-    plan = deps.plans.find(plan_of(loaded.account))
-    if plan is None:
-        return Asking(account_id=account_id)
-    return Asking(account_id=account_id, weight=plan.weight, concurrency=plan.concurrency)
-
-
 def held_credits(loaded: Loaded) -> int:
     """What the account holds. Each hold is of one credit at least."""
     return loaded.account.held if loaded.account else 0
@@ -57,7 +48,8 @@ async def take(deps: Dependencies, wanted: Wanted) -> bool:
     turn = Turn(key=wanted.row.key, weight=wanted.asking.weight, since=deps.now(), begun=True)
     await deps.index.put(replace(wanted.row, turn=turn))
     free = wanted.given or _surely_free(deps, wanted, places)
-    taken = (free and wanted.asking.concurrency is None) or await _is_counted(deps, wanted, turn, free=free)
+    bounds = (wanted.asking.concurrency, wanted.asking.of_user)
+    taken = (free and bounds == (None, None)) or await _is_counted(deps, wanted, turn, free=free)
     if taken:
         deps.recent_turns.took(turn)
     if taken and places:
@@ -85,7 +77,7 @@ def _surely_free(deps: Dependencies, wanted: Wanted, places: Sequence[Place]) ->
 
 async def _is_counted(deps: Dependencies, wanted: Wanted, turn: Turn, *, free: bool) -> bool:
     """Whether there is room, by the turns in hand (rule 1)."""
-    others = await _others(deps, turn, wanted.asking.concurrency)
+    others = await _others(deps, turn, wanted.asking)
     if others is None:
         return False
     if wanted.given:
@@ -95,15 +87,21 @@ async def _is_counted(deps: Dependencies, wanted: Wanted, turn: Turn, *, free: b
     return free or await _shares(deps, wanted.asking, others, capacity_of(deps, deps.pace()))
 
 
-async def _others(deps: Dependencies, turn: Turn, concurrency: int | None) -> Sequence[Turn] | None:
-    """The account's other turns. None: with them the account has all that it may have (rule 2)."""
+async def _others(deps: Dependencies, turn: Turn, asking: Asking) -> Sequence[Turn] | None:
+    """The account's other turns. None: with them the account, or its user, has all that it may have (rule 2)."""
     for tried in range(RECOUNTS):
         if tried:
             await deps.sleep(RECOUNT_S)
         others = [each for each in await deps.index.turns(turn.key.account_id) if each.key != turn.key]
-        if concurrency is None or len(others) < concurrency:
+        of_user = [each for each in others if each.key.user_id == turn.key.user_id]
+        full = [
+            (most, those)
+            for most, those in ((asking.concurrency, others), (asking.of_user, of_user))
+            if most is not None and len(those) >= most
+        ]
+        if not full:
             return others
-        if sum((each.since, each.key) < (turn.since, turn.key) for each in others) >= concurrency:
+        if any(sum((each.since, each.key) < (turn.since, turn.key) for each in those) >= most for most, those in full):
             return None
     return None
 

@@ -137,7 +137,7 @@ def test_the_scope_says_which_ids_belong_to_a_command() -> None:
     assert refusal(pause | {"scope": "model"}) == "model is needed for the scope model, and allowed for no other"
     assert refusal(pause | {"account_id": "acme", "user_id": "ada"}).startswith("user_id is needed for the scope user")
     limit = {"type": "set_limit", "command_id": "c1", "account_id": "acme", "by": "ops", "limit_id": "daily"}
-    assert refusal(limit | {"window": "day"}) == "set_limit needs exactly one of credits, usd_micros"
+    assert refusal(limit | {"window": "day"}) == "set_limit needs exactly one of credits, usd_micros, generations"
     assert "exactly one" in refusal(limit | {"window": "day", "credits": 1, "usd_micros": 1})
     message = read(limit | {"window": "day", "credits": 0})
     assert isinstance(message, AccountCommand)

@@ -162,3 +162,24 @@ def test_the_id_of_a_limit_is_an_id() -> None:
     """It stands in messages and keys."""
     with pytest.raises(ValueError, match="limit_id must be a valid id"):
         Limit(limit_id="a/b", window=Span.DAY, amount=1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"window": Span.DAY}, "has the window in_flight"),
+        ({"unit": Unit.CREDITS}, "no other limit has it"),
+        ({"amount": 0}, "amount"),
+        ({"amount": limits.MOST_IN_FLIGHT + 1}, "amount"),
+        ({"effect": limits.Effect.WARN}, "has no effect"),
+        ({"scope": Scope.APP}, "the app's is a setting"),
+    ],
+)
+def test_a_limit_in_flight_is_in_generations_and_waits(fields: dict[str, object], why: str) -> None:
+    """It has one unit, one window, no effect, and lets one go on at least; the smallest of a scope counts."""
+    each = limits.Limit(limit_id="open", window=Span.IN_FLIGHT, amount=3, unit=Unit.GENERATIONS)
+    with pytest.raises(ValueError, match=why):
+        replace(each, **fields)  # type: ignore[arg-type]  # as the case says
+    user = replace(each, scope=Scope.USER, amount=2)
+    assert limits.most_in_flight((each, user, replace(each, amount=9), DAILY), Scope.ACCOUNT) == 3
+    assert limits.most_in_flight((DAILY,), Scope.ACCOUNT) is None

@@ -45,7 +45,9 @@ def test_every_field_and_word_of_the_file_is_there() -> None:
     fields = {row[0] for row in rows("Field")}
     assert fields == {"version", "default", "replace", *plans_file._PLAN_FIELDS}
     known = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
-    words = ({*Span, *Unit, *Effect, *Scope, *Period}) - {Scope.APP}
+    words = ({*Span, *Unit, *Effect, *Scope, *Period}) - {
+        Scope.APP
+    }  # in_flight and generations are no limit of a plan, and named where its concurrency is
     assert {*words, *plans_file._ALLOWANCE_FIELDS, *plans_file._LIMIT_FIELDS} - known == set()
     assert f"at most {plans_file.MOST_LIMITS} of" in PAGE
     assert f"1 to {plans_file.MOST_CONCURRENCY:,}" in PAGE

@@ -58,6 +58,12 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
         core_test("test_tally.py::test_a_base_is_not_changed_by_those_who_move_meanwhile"),
     ),
     Guard(
+        "a rebuild ends in time",
+        WORKER + "app_rebuild.py",
+        (("        if deps.now() - now > timedelta(seconds=MOST_S):\n            return None\n", ""),),
+        worker_test(_APP + "test_a_rebuild_that_takes_too_long_ends_and_changes_nothing"),
+    ),
+    Guard(
         "an account that cannot be read costs its own use only",
         WORKER + "app_rebuild.py",
         (("    except UnreadableRow as unreadable:\n", "    except KeyError as unreadable:\n"),),

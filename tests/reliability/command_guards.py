@@ -144,8 +144,8 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         WORKER + "approving.py",
         (
             (
-                "        return replace(_decided(deps, found, command, answer), mark=(kind, command.command_id))\n",
-                "        return _decided(deps, found, command, answer)\n",
+                "replace(_decided(deps, found, command, answer, until), mark=(kind, command.command_id))\n",
+                "_decided(deps, found, command, answer, until)\n",
             ),
         ),
         worker_test(

@@ -23,6 +23,7 @@ from dev.simulation.schedules import End, Faced, Flow, Stage, Webhook, raw_of
 from shared import worker
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation
+from shared.core.lifecycle.steps import Entry, Step
 from shared.ports import Dependencies, Envelope
 from shared.worker.account_commands import handle_command
 
@@ -167,7 +168,13 @@ def _seedless(generation: AnyGeneration) -> AnyGeneration:
         return generation
     attempt = generation.attempt
     inputs = {name: value for name, value in attempt.inputs.items() if name != "seed"}
-    return replace(generation, attempt=replace(attempt, seed=0, inputs=inputs), receipt="")
+    seedless = replace(attempt, seed=0, inputs=inputs)
+    return replace(generation, attempt=seedless, receipt="", history=tuple(map(_parked_once, generation.history)))
+
+
+def _parked_once(entry: Entry) -> Entry:
+    """Each of two deliveries in step parks a request: its row must change for whoever opens it (core parking.py)."""
+    return replace(entry, times=1) if entry.step == Step.PARKED else entry
 
 
 def _receipt(generation: AnyGeneration) -> Any:

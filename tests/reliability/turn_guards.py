@@ -8,6 +8,7 @@ from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
 _SHARES, _GIVING = CORE + "turns/shares.py", CORE + "turns/giving.py"
 _TAKING, _PARKING, _LOOKING = WORKER + "turns.py", WORKER + "parking.py", WORKER + "looking.py"
 _TURNS, _AT_ONCE = worker_test("test_turns.py::"), worker_test("test_turns_at_once.py::")
+_OF_USER = "test_what_is_beyond_a_users_limit_waits_and_the_others_go_on[True]"
 _PAUSED = f"{_TURNS}test_a_paused_generation_gives_its_turn_back_and_waits_for_one_after_the_pause"
 
 
@@ -103,16 +104,51 @@ TURN_GUARDS: tuple[Guard, ...] = (
     Guard(
         "who is one too many has no turn",
         _TAKING,
-        (("concurrency is None or len(others) < concurrency:", "len(others) < 1000:"),),
+        (("        if not full:\n", "        if full is not None:\n"),),
         f"{_TURNS}test_what_is_beyond_the_concurrency_waits_as_received_with_nothing_held",
+    ),
+    Guard(
+        "a user has no more in flight than its limit",
+        _TAKING,
+        (("((asking.concurrency, others), (asking.of_user, of_user))", "((asking.concurrency, others),)"),),
+        f"{_TURNS}{_OF_USER}",
+    ),
+    Guard(
+        "the account's own limit in flight counts beside its plan's",
+        _LOOKING,
+        (
+            (
+                "plan.concurrency if plan else None, most_in_flight(limits, Scope.ACCOUNT)]",
+                "plan.concurrency if plan else None]",
+            ),
+        ),
+        f"{_TURNS}test_a_limit_of_the_account_in_flight_is_one_beside_its_plans",
+    ),
+    Guard(
+        "a limit in flight refuses nothing",
+        CORE + "money/limits.py",
+        (("        if limit.window is Span.IN_FLIGHT:\n            continue\n", ""),),
+        f"{_TURNS}{_OF_USER}",
+    ),
+    Guard(
+        "a full user is passed over",
+        _LOOKING,
+        (("        if asking.of_user is not None and found", "        if asking.of_user == -1 and found"),),
+        f"{_TURNS}{_OF_USER}",
+    ),
+    Guard(
+        "the next look goes on where this one has stopped",
+        _LOOKING,
+        (("    await deps.waiting.save_place(row, replace(place, after_user=user))\n", ""),),
+        f"{_TURNS}test_many_full_users_keep_no_other_waiting",
     ),
     Guard(
         "a turn that was given is counted again",
         _TAKING,
         (
             (
-                "(free and wanted.asking.concurrency is None)",
-                "wanted.given or (free and wanted.asking.concurrency is None)",
+                "(free and bounds == (None, None))",
+                "wanted.given or (free and bounds == (None, None))",
             ),
         ),
         f"{_AT_ONCE}test_a_turn_that_was_given_is_counted_again",
@@ -223,7 +259,12 @@ TURN_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a place follows the plan of its account",
         _LOOKING,
-        (("            after = _of_plan(after, plan.weight, plan.concurrency)\n", "            pass\n"),),
+        (
+            (
+                "            after = replace(after, weight=asking.weight, concurrency=asking.concurrency)\n",
+                "            pass\n",
+            ),
+        ),
         f"{_TURNS}test_a_place_follows_the_plan",
     ),
 )

@@ -341,3 +341,25 @@ async def test_an_unreadable_account_costs_its_own_use_only(monkeypatch: pytest.
     await app_rebuild.rebuild(instance(world))
     assert sum(each[0] for each in (await used(world)).slots.values()) == 3
     assert [labels["account_id"] for name, _, labels in world.telemetry.counts if "audit" in name] == ["ada"]
+
+
+async def test_a_rebuild_that_takes_too_long_ends_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a sum would let through what all of it stops. The next rebuild in time counts everything."""
+    world = await app(100)
+    for number in range(40):
+        await world.open_account(f"u{number}")
+        await asks(world, world.deps, f"u{number}", "1", 1)
+    before, load, reads = await world.app_windows.read(), world.store.load_account, []
+
+    async def slow(account_id: str) -> object:
+        reads.append(account_id)
+        world.pass_time(app_rebuild.MOST_S / 16)
+        return await load(account_id)
+
+    with monkeypatch.context() as slowed:
+        slowed.setattr(world.store, "load_account", slow)
+        await app_rebuild.rebuild(instance(world))
+    assert len(reads) < 40
+    assert await world.app_windows.read() == before
+    await app_rebuild.rebuild(instance(world))
+    assert sum(each[0] for each in (await used(world)).slots.values()) == 40

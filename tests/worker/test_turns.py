@@ -10,13 +10,16 @@ from dev.fakes.world import World
 from shared import worker
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Generation, Received
+from shared.core.money.limits import Limit, Scope, Unit
 from shared.core.money.plans import Plans
+from shared.core.money.windows import Span as WindowSpan
 from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Look
 from shared.core.switches import Order, PauseScope, Span, Switch, Target
 from shared.core.turns.shares import Turn
 from shared.ports import Envelope, PaceNow
+from shared.worker.accounts import Command
 
 
 def plans(**changed: object) -> Plans:
@@ -292,3 +295,56 @@ async def test_what_a_dependency_stops_has_no_turn(world: World) -> None:
     world.screener.down = False
     await ask(world, Key("ada", "a"), Key("ada", "b"))
     assert in_flight(world) == ["a", "b"]
+
+
+async def limit(world: World, amount: int, *, user_id: str = "", scope: Scope = Scope.USER) -> None:
+    """A limit on generations in flight: of one user, of each user, or of the account."""
+    each = Limit(limit_id="open", window=WindowSpan.IN_FLIGHT, amount=amount, unit=Unit.GENERATIONS, scope=scope)
+    command = Command(command_id=f"l{amount}{scope}{user_id}")
+    await worker.set_limit(world.deps, "ada", each, command, user_id=user_id)
+
+
+@pytest.mark.parametrize("one", [True, False])
+async def test_what_is_beyond_a_users_limit_waits_and_the_others_go_on(one: bool) -> None:
+    """One in flight, of one user or of each; what waits gets its turn when the first has ended. Nobody is refused."""
+    world = World(credits=100, plans=plans())
+    await world.open_account()
+    await limit(world, 1, user_id="ann" if one else "")
+    await ask(world, *keys(4, user_id="ann"), Key("zed", "first", "ada"), Key("zed", "second", "ada"))
+    assert parked(world)[:3] == ["g1", "g2", "g3"]
+    await looks(world)
+    assert sorted(in_flight(world)) == (["first", "g0", "second"] if one else ["first", "g0"])
+    assert [(entry.step, entry.times) for entry in world.saved(Key("ann", "g1", "ada")).history] == [("taken_in", 1)]
+    for number, after in enumerate(("g1", "g2", "g3")):
+        await finish(world, [key for key, _ in world.replicate.creates].index(Key("ann", f"g{number}", "ada")))
+        await looks(world)
+        assert [name for name in in_flight(world) if name.startswith("g")] == [after]
+    assert not world.events or all(event.outcome == "succeeded" for event in world.events)
+
+
+async def test_a_limit_of_the_account_in_flight_is_one_beside_its_plans() -> None:
+    """The smaller one counts; when it is removed, what waits goes on."""
+    world = World(credits=100, plans=plans(concurrency=3))
+    await world.open_account()
+    await limit(world, 1, scope=Scope.ACCOUNT)
+    await ask(world, *keys(4))
+    await looks(world)
+    assert in_flight(world) == ["g0"]
+    await worker.remove_limit(world.deps, "ada", "open", Command(command_id="r"), scope=Scope.ACCOUNT)
+    await finish(world, 0)
+    await looks(world)
+    assert in_flight(world) == ["g1", "g2", "g3"]
+
+
+async def test_many_full_users_keep_no_other_waiting() -> None:
+    """More than one look passes over: the next goes on where it stopped."""
+    world = World(credits=1000, plans=plans())
+    await world.open_account()
+    await limit(world, 1)
+    full = [Key(f"u{number:03}", f"{name}{number}", "ada") for name in "ab" for number in range(60)]
+    await ask(world, *full)
+    await looks(world)
+    assert len(in_flight(world)) == 60
+    await ask(world, Key("u055x", "last", "ada"))
+    await looks(world, 5)
+    assert "last" in in_flight(world)

@@ -170,6 +170,8 @@ def _limit(where: str, raw: Any) -> Limit:
         reading.choice(where, raw, "window", Span, None),
         reading.choice(where, raw, "effect", Effect, None),
     )
+    if Span.IN_FLIGHT is window or Unit.GENERATIONS is unit:
+        raise CatalogError(f"{where}: what may be in flight is the plan's concurrency, and no limit")
     return Limit(
         limit_id=f"plan-{window}-{unit}-{effect}",
         window=window,

@@ -63,13 +63,14 @@ class SetPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetLimit:
-    """Set a limit of the account, of one of its users, or of the whole app: in credits or in USD."""
+    """Set a limit of the account, of one of its users, or of the whole app."""
 
     kind: ClassVar[str] = "set_limit"
     limit_id: str
     window: str
     credits: int | None = None
     usd_micros: int | None = None
+    generations: int | None = None
     effect: str | None = None
     scope: str | None = None
     user_id: str | None = None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from shared.core.commands import acts
 from shared.core.money.credits import MOST_CREDITS
+from shared.core.money.limits import MOST_IN_FLIGHT
 
 #: The most micro-dollars of a limit: a billion dollars.
 MOST_USD_MICROS = 10**15
@@ -100,7 +101,7 @@ class Command:
         return {field.name: field.example for field in self.fields if field.name in names}
 
 
-WINDOWS = ("hour", "day", "week", "month", "rolling_24h")
+WINDOWS = ("hour", "day", "week", "month", "rolling_24h", "in_flight")
 EFFECTS = ("warn", "block", "approve")
 ALLOWANCES = ("kept", "prorated", "ended")
 
@@ -188,17 +189,23 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         acts.SetLimit,
-        "Sets a limit: in credits, or in micro-dollars of provider cost.",
+        "Sets a limit: in credits, in micro-dollars of provider cost, or on generations in flight.",
         (
             _LIMIT_ID,
             Field("window", Text(20, choices=WINDOWS), "The time that it counts.", "day", needed=True),
             Field("credits", Whole(0, MOST_CREDITS), "The most credits within it.", 500),
             Field("usd_micros", Whole(0, MOST_USD_MICROS), "The most provider cost within it.", 25_000_000),
+            Field(
+                "generations",
+                Whole(1, MOST_IN_FLIGHT),
+                "The most generations in flight, for the window `in_flight`. What is beyond it waits for its turn.",
+                4,
+            ),
             Field("effect", Text(20, choices=EFFECTS), "What it does when it is reached; absent: `block`.", "block"),
             _scope(LIMIT_SCOPES, "Whose limit."),
             _USERS,
         ),
-        one_of=("credits", "usd_micros"),
+        one_of=("credits", "usd_micros", "generations"),
     ),
     Command(
         acts.RemoveLimit,

@@ -10,6 +10,8 @@ Rules of this file:
    does one about the app's limit: what all customers use together is no customer's business.
 5. A user's own limits are in the user's row. An account's limits of scope ``user`` hold for each of its users. A user
    whose account has the same id has no row: all of the account's use is that user's.
+6. A limit on generations in flight is no window: nothing of it is checked here, because it never refuses. What is
+   beyond it waits for a turn (core/turns). Of several the smallest counts.
 """
 
 from collections.abc import Iterable
@@ -24,6 +26,9 @@ from shared.core.reasons import counted
 
 #: The shares of a limit, in percent, at which ``warn`` says so.
 STEPS = (50, 80, 100)
+
+#: The most that a limit on generations in flight can allow. It allows one at least: at none, nothing would ever go on.
+MOST_IN_FLIGHT = 100_000
 
 #: The windows in sentences.
 _PER = {span: f"per {span}" for span in CALENDAR} | {Span.ROLLING_24H: "in 24 hours"}
@@ -45,6 +50,7 @@ class Unit(StrEnum):
 
     CREDITS = "credits"
     USD = "usd_micros"
+    GENERATIONS = "generations"
 
 
 class Effect(StrEnum):
@@ -57,7 +63,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """At most ``amount`` (credits or USD micros) in each window."""
+    """At most ``amount`` (credits or USD micros) in each window, or so many generations in flight."""
 
     limit_id: str
     window: Span
@@ -69,7 +75,14 @@ class Limit:
     def __post_init__(self) -> None:
         if not is_id(self.limit_id):
             raise ValueError("limit_id must be a valid id")
-        whole("amount", self.amount, 0, MOST_CREDITS if self.unit is Unit.CREDITS else MOST_USD_MICROS)
+        if (self.window is Span.IN_FLIGHT) != (self.unit is Unit.GENERATIONS):
+            raise ValueError("a limit in generations has the window in_flight, and no other limit has it")
+        if self.unit is not Unit.GENERATIONS:
+            whole("amount", self.amount, 0, MOST_CREDITS if self.unit is Unit.CREDITS else MOST_USD_MICROS)
+            return
+        whole("amount", self.amount, 1, MOST_IN_FLIGHT)
+        if self.effect is not Effect.BLOCK or self.scope is Scope.APP:
+            raise ValueError("what is beyond a limit in flight waits: it has no effect, and the app's is a setting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +162,19 @@ def laid_over(*layers: Iterable[Limit]) -> tuple[Limit, ...]:
     return tuple(limits.values())
 
 
+def most_in_flight(limits: Iterable[Limit], scope: Scope) -> int | None:
+    """How many generations of this scope may be in flight; None: no limit says so."""
+    return min((each.amount for each in limits if each.window is Span.IN_FLIGHT and each.scope is scope), default=None)
+
+
 def check(limits: Iterable[Limit], ground: Ground, cost: Cost, approvals: tuple[Approval, ...] = ()) -> Checked:
     """Check a generation of this cost against limits of one row."""
     blocked: list[Exceeded] = []
     to_approve: list[Exceeded] = []
     notices: list[Notice] = []
     for limit in limits:
+        if limit.window is Span.IN_FLIGHT:
+            continue
         asked, total = _asked_and_total(limit, ground, cost)
         if limit.effect is Effect.WARN:
             if total * 100 >= limit.amount * STEPS[0] and (notice := _notice(limit, total, ground)):

@@ -23,7 +23,7 @@ from shared.core.money.credits import Sums
 from shared.core.money.entries import Move
 from shared.core.money.limits import MOST_LIMITS, Limit, Scope, Warned, laid_over
 from shared.core.money.moves import Moved, Posting, brought, post
-from shared.core.money.windows import zone_of
+from shared.core.money.windows import Span, zone_of
 
 #: The longest name of an account and the longest reason of a suspension, in characters.
 MOST_NAME, MOST_REASON = 100, 300
@@ -134,7 +134,9 @@ def set_limit(account: Account, user: User | None, limit: Limit, *, order: Order
     if len({stamp.setting for stamp in holder.stamps if stamp.setting.startswith("limit:")} | {name}) > MOST_LIMITS:
         raise ValueError(f"there are at most {MOST_LIMITS} limits, removed ones among them: use the id of an old one")
     amount = f"{limit.amount} {limit.unit}"
-    said = f"limit {limit.limit_id}: {limit.effect} at {amount} per {limit.window} for the {limit.scope}"
+    in_flight = limit.window is Span.IN_FLIGHT
+    does = f"at most {amount} in flight" if in_flight else f"{limit.effect} at {amount} per {limit.window}"
+    said = f"limit {limit.limit_id}: {does} for the {limit.scope}"
     limits = tuple(sorted(laid_over(holder.limits, (limit,)), key=lambda each: (each.scope, each.limit_id)))
     return _limited(account, user, limits, name, Move.SET_LIMIT, order, posting, said)
 

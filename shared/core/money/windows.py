@@ -19,17 +19,19 @@ from enum import StrEnum
 
 
 class Span(StrEnum):
-    """The windows. The values are those of messages, tables and the CLI."""
+    """The windows. The values are those of messages, tables and the CLI. What is in flight is counted, not tallied."""
 
     HOUR = "hour"
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
     ROLLING_24H = "rolling_24h"
+    IN_FLIGHT = "in_flight"
 
 
-#: The windows that begin and end with the calendar.
+#: The windows that begin and end with the calendar, and all that are tallied.
 CALENDAR = (Span.HOUR, Span.DAY, Span.WEEK, Span.MONTH)
+TALLIED = (*CALENDAR, Span.ROLLING_24H)
 
 #: The length of a slot of the rolling window, and how many count beside the one that is going out.
 SLOT_S, SLOTS = 15 * 60, 96
@@ -107,7 +109,7 @@ class Usage:
 
     def used(self, at: datetime) -> dict[Span, Counted]:
         """What counts in each window at this time."""
-        return {span: self.counted(span, at) for span in Span}
+        return {span: self.counted(span, at) for span in TALLIED}
 
     def counted(self, span: Span, at: datetime) -> Counted:
         """What counts in one window at this time."""

@@ -58,13 +58,15 @@ def next_user(users: Sequence[str], after: str) -> str:
 
 
 def given(found: Tally, place: Place) -> Tally:
-    """The tally after one more turn was given."""
+    """The tally after one more turn was given, to the place's last user."""
     account_id = place.account_id
+    user = account_id, place.after_user
     return replace(
         found,
         in_flight={**found.in_flight, account_id: found.in_flight.get(account_id, 0) + 1},
         paced={**found.paced, account_id: found.paced.get(account_id, 0) + 1},
         weights={**found.weights, account_id: place.weight},
+        of_users={**found.of_users, user: found.of_users.get(user, 0) + 1},
     )
 
 

@@ -17,7 +17,7 @@ Rules of this file:
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -97,39 +97,46 @@ class Tally:
     """The turns in hand at one moment, by account: those in flight, and those that count for the pace.
 
     ``free_at``: when those that have begun stop to count for the pace, in order. ``weights`` are of the accounts.
+    ``of_users``: those in flight by account and user.
     """
 
     in_flight: Mapping[str, int]
     paced: Mapping[str, int]
     free_at: tuple[datetime, ...]
     weights: Mapping[str, int]
+    of_users: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """The account of a request that asks for a turn, with its plan's weight and limit in flight."""
+    """The account of a request that asks for a turn, with its plan's weight and its limits in flight.
+
+    ``of_user`` is that of the user who asks.
+    """
 
     account_id: str
     weight: int = 1
     concurrency: int | None = None
+    of_user: int | None = None
 
 
 def tally(turns: Iterable[Turn], capacity: Capacity, now: datetime) -> Tally:
     """Reckon the turns in hand from the generations that have them."""
     window = timedelta(seconds=capacity.window_s)
-    in_flight: Counter[str] = Counter()
+    in_flight, of_users = Counter[str](), Counter[tuple[str, str]]()
     paced: Counter[str] = Counter()
     free_at, weights = [], {}
     for turn in turns:
         account_id = turn.key.account_id
         in_flight[account_id] += 1
+        of_users[account_id, turn.key.user_id] += 1
         weights[account_id] = turn.weight
         if not turn.begun:
             paced[account_id] += 1
         elif turn.since + window > now:
             paced[account_id] += 1
             free_at.append(turn.since + window)
-    return Tally(in_flight, paced, tuple(sorted(free_at)), weights)
+    return Tally(in_flight, paced, tuple(sorted(free_at)), weights, of_users)
 
 
 def surely_free(
