@@ -2,8 +2,15 @@
 
 from datetime import datetime
 
+from shared.core.catalog.catalog import Catalog
+from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation
-from shared.core.training.versions import TrainedVersion, is_version_of
+from shared.core.training.versions import TrainedVersion, is_version_of, with_version
+
+
+def catalog_of(attempt: Attempt, catalog: Catalog) -> Catalog:
+    """The catalogue for a next attempt on the same model: with the version that this one ran on, if it did on one."""
+    return catalog if attempt.entry == attempt.model else with_version(catalog, attempt.model, attempt.entry)
 
 
 def version_made(generation: Generation, now: datetime) -> TrainedVersion | None:
