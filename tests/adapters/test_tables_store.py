@@ -19,7 +19,6 @@ from shared.core.money.entries import Move
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.windows import Span
 from shared.core.requests.messages import GenerationRequest
-from shared.core.training.versions import TrainedVersion
 from shared.ports import Conflict, Loaded, PendingMoves, Store
 from shared.worker.saving import Changed, save
 from tests.adapters import examples
@@ -379,34 +378,3 @@ async def test_rivals_on_one_account_lose_nothing(store: Store) -> None:
 def _open_with(loaded: Loaded, key: Key) -> Transition[Generation] | None:
     assert loaded.account is not None
     return None if loaded.generation else opening(key, loaded.account, 1)
-
-
-async def test_a_version_is_saved_with_the_end_of_its_training_and_is_its_accounts_alone(store: Store) -> None:
-    """It is read with the generation, by its name; another account does not have it, and none exists twice."""
-    account = await give(store, "ada")
-    opened = await store.commit(await store.load(KEY), opening(KEY, account))
-    assert isinstance(opened.generation, Generation)
-    assert opened.account is not None
-    name = "ada/lora:" + "5e" * 32
-    version = TrainedVersion(name=name, entry="portrait", trainer="trainer", key=KEY, made_at=NOW, weights="ada/1.tar")
-    ended = replace(ending(opened.generation, opened.account), version=version)
-    await store.commit(opened, ended)
-    assert (await store.load(KEY, name)).version == version
-    assert (await store.load(KEY, name[:-1] + "0")).version is None
-    assert (await store.load(Key("bob", "one"), name)).version is None
-    assert [each async for each in store.versions("ada")] == [version]
-    assert [each async for each in store.versions("bob")] == []
-
-
-async def test_an_end_that_loses_leaves_no_version(store: Store) -> None:
-    """All of a transaction or nothing."""
-    account = await give(store, "ada")
-    opened = await store.commit(await store.load(KEY), opening(KEY, account))
-    assert isinstance(opened.generation, Generation)
-    assert opened.account is not None
-    version = TrainedVersion(name="ada/lora:" + "5e" * 32, entry="a", trainer="b", key=KEY, made_at=NOW)
-    with pytest.raises(Conflict):
-        await store.commit(
-            replace(opened, account_etag='W/"1"'), replace(ending(opened.generation, opened.account), version=version)
-        )
-    assert [each async for each in store.versions("ada")] == []

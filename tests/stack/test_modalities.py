@@ -151,7 +151,7 @@ async def serves_its_account_alone(road: Road, user: str, version: str) -> None:
     assert made.event["type"] == "darkroom.generation.succeeded", made.event
     assert (made.event["data"]["model"], made.credits[1]) == (version, 2)
     other = await road.outcome(await road.message(user_id=await road.user(1000), model=version))
-    assert other.event["data"]["reason"] == "UNKNOWN_MODEL"
+    assert other.event["data"]["reason"]["code"] == "UNKNOWN_MODEL"
 
 
 async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:

@@ -77,6 +77,7 @@ class Model:
     ``kind`` separates models of a modality that cannot replace each other (music, speech). Empty: all can.
     ``version_entry``: the entry from which the versions that this trainer makes inherit. ``inherits``: the entry from
     which this version does (training/versions.py).
+    ``hundred_steps_s``: the longest that a hundred steps of a training take. 0: it is not known.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``marks``: the places of the entry that somebody must still confirm, with the reason.
     """
@@ -107,6 +108,7 @@ class Model:
     inputs_source: str = ""
     version_entry: str = ""
     inherits: str = ""
+    hundred_steps_s: int = 0
     marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -215,6 +217,17 @@ def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, out
     return max(unit_credits(link, request) for link in links) * outputs
 
 
+def _too_long(model: Model, request: GenerationRequest) -> Refusal | None:
+    """The refusal of a training that would be stopped before its end, with the most steps that would not be."""
+    scale = model.hundred_steps_s * _times(model, request) * (100 + _surcharge_percent(model, request))
+    if asked(model, request, "training_steps") * scale <= model.cancel_after_s * 10_000:
+        return None
+    most, stopped = model.cancel_after_s * 10_000 // scale, f"it is stopped after {model.cancel_after_s:,} s"
+    given = "with this batch_size and gradient_checkpointing"
+    said = f"training_steps must be at most {most:,} for {model.name} {given}: {stopped}"
+    return Refusal(Reason.INVALID_REQUEST, said)
+
+
 def _worst_cost_usd_micros(model: Model, request: GenerationRequest, outputs: int) -> int:
     """The most that one prediction can cost at the provider. Of a chain only one costs: a failed one is free."""
     asks = Asked(
@@ -266,12 +279,14 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
     choice = _named(catalog, readings, plan.tier) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
         return choice
-    mapped = readings.mapped(choice.model)
+    mapped = _too_long(choice.model, request) or readings.mapped(choice.model)
     if isinstance(mapped, Refusal):
         return mapped
     limit = request.max_credits
 
     def affordable(link: Model) -> bool:
+        if link is not choice.model and _too_long(link, request):
+            return False
         return limit is None or unit_credits(link, request) * mapped.outputs <= limit
 
     if not affordable(choice.model):
@@ -305,10 +320,12 @@ def _named(catalog: Catalog, readings: Readings, tier: Tier) -> _Choice | Refusa
     successor_of = catalog.successor_of(named)
     if successor_of is named:
         return _Choice(named, ChosenBy.REQUEST) if named.tier <= tier else Refusal.of(Reason.PLAN_TOO_LOW)
-    if not request.allow_fallback:
+    if named.modality is Modality.TRAINING or not request.allow_fallback:
+        # Another trainer makes another version, and takes hours and dollars for it: nobody gets it unasked.
         return Refusal(
             Reason.MODEL_RETIRED,
-            f"{named.name} is no longer offered. Ask for {successor_of.name}, or allow a fallback.",
+            f"{named.name} is no longer offered. Ask for {successor_of.name}"
+            + ("." if named.modality is Modality.TRAINING else ", or allow a fallback."),
         )
     if successor_of.tier > tier:
         return Refusal.of(Reason.PLAN_TOO_LOW)

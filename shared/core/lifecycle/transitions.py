@@ -12,7 +12,7 @@ from shared.core.lifecycle.attempt import Attempt, Delivery, Timing, attempt_on,
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
-from shared.core.lifecycle.trained import catalog_of, version_made
+from shared.core.lifecycle.trained import catalog_of, loss_of, version_made
 from shared.core.money.payer import Payer
 from shared.core.provider.failure import REASONS, Failure
 from shared.core.provider.prediction import NotCreated, Prediction, Status
@@ -135,7 +135,7 @@ def lost(
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or now < attempt.canceled_at(timing):
         return None
-    is_lost = happened(Step.ATTEMPT_LOST)
+    is_lost = loss_of(attempt)
     if generation.requested_end is not None:
         return ended_as_wished(generation, payer, generation.requested_end, now).after(is_lost)
     again = attempt.model if attempt.guarantees.cancel_after else None
