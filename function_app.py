@@ -118,6 +118,5 @@ async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
 @bounded(LAST_RESORT_S)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  # as above
     """Answer with the state of each dependency; the status is 503 unless all are ok, with or without a note."""
-    dependencies = await check_health()
-    status = 200 if all(state.partition(", ")[0] == "ok" for state in dependencies.values()) else 503
-    return func.HttpResponse(json.dumps(dependencies), status_code=status, mimetype="application/json")
+    well, dependencies = await check_health()
+    return func.HttpResponse(json.dumps(dependencies), status_code=200 if well else 503, mimetype="application/json")

@@ -23,6 +23,7 @@ COMMANDS = {
     "env": "the running local stack's settings, for a shell",
     "test": "everything that CI runs: check, then pytest (arguments go to pytest); --quick: without processes",
     "check": "formatting, lint, types, import contracts",
+    "coverage": "the tests without processes, and how much of the app they run: at least 85 %",
     "fields": "docs/requests.md and the JSON Schema against the table of request fields (--write makes them anew)",
     "templates": "infra/ through the Bicep compiler (--write makes the snapshots anew; --if-changed)",
     "architecture": "docs/architecture.md against the code (--write makes its diagram and table anew)",

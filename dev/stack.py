@@ -258,6 +258,7 @@ def _simulated(simulator: process.Child) -> dict[str, str]:
         "REPLICATE_WEBHOOK_SECRET": "",  # fetched from the simulator, as it may be fetched from Replicate
         "REPLICATE_API_URL": f"{url}/v1",
         "REPLICATE_DELIVERY_URL": url,
+        "REPLICATE_STATUS_URL": "off",  # Replicate's own state says nothing of the simulator
         "REPLICATE_CREATES_PER_MINUTE": UNPACED,
     }
 

@@ -22,6 +22,9 @@ ELSEWHERE = {
     "core/provider/outputs.py": {"image", "video", "audio", "training"},
     # What was sent to the service, a word of that file alone.
     "adapters/content_safety.py": {"image"},
+    # A table of a catalogue's file.
+    "core/catalog/drafting/pricing.py": {"inputs"},
+    "core/catalog/drafting/writing.py": {"inputs"},
     # The type of a message.
     "core/requests/parsing.py": {"prediction"},
 }

@@ -102,6 +102,7 @@ MALFORMED = {
     "KEY_VAULT_URL": "ftp://wrong",
     "REPLICATE_API_URL": "https://",
     "REPLICATE_DELIVERY_URL": "http://127.0.0.1.wrong.example",
+    "REPLICATE_STATUS_URL": "http://www.replicatestatus.com",
     "CONTENT_SAFETY_ENDPOINT": "http://localhost.wrong.example",
     "STATE_TABLE": "wrong-table",
     "OPEN_TABLE": "1wrong",

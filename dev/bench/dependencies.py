@@ -91,6 +91,7 @@ def _values(replicate: process.Child, stubs: process.Child) -> dict[str, str]:
         "REPLICATE_WEBHOOK_SECRET": replicate.text("webhook_secret"),
         "REPLICATE_API_URL": f"{url}/v1",
         "REPLICATE_DELIVERY_URL": url,
+        "REPLICATE_STATUS_URL": "off",
         "REPLICATE_CREATES_PER_MINUTE": UNPACED,
         "LOG_LEVEL": "INFO",
     }

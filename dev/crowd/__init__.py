@@ -12,6 +12,7 @@ import time
 from dev.arguments import at_least
 from dev.crowd.figures import Load, kept, table
 from dev.crowd.running import run
+from dev.crowd.virtual import simulated
 
 
 def main(argv: list[str]) -> int:
@@ -26,10 +27,11 @@ def main(argv: list[str]) -> int:
         "--users", type=at_least(0, most=1000), default=0, help="of the account (default 0: its namesake)"
     )
     parser.add_argument("--at-once", type=at_least(0, most=1000), default=0, help="instead: so many, all at once")
+    parser.add_argument("--simulated", action="store_true", help="on virtual time, without Azurite")
     options = parser.parse_args(argv)
     load = Load(options.seconds, options.processes, options.rate, options.users, options.at_once)
     began_s = time.monotonic()
-    figures = asyncio.run(run(load))
+    figures = simulated(load) if options.simulated else asyncio.run(run(load))
     print(table(figures))
     good = kept(figures)
     said = "every bound is kept" if good else "a bound is EXCEEDED"

@@ -35,7 +35,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Report:
     """What one process has measured. ``moves_s`` are the times of its moves; ``late_s`` is how late they began."""
 
     moves_s: tuple[float, ...]
@@ -54,7 +54,7 @@ class Figures:
 
     load: Load
     took_s: float
-    told: tuple[Told, ...]
+    reports: tuple[Report, ...]
     #: Of each second.
     entities: tuple[int, ...]
     azurite_cpu_s: float
@@ -66,12 +66,12 @@ class Figures:
     @property
     def moves(self) -> int:
         """Holds and resolves."""
-        return sum(len(each.moves_s) for each in self.told)
+        return sum(len(each.moves_s) for each in self.reports)
 
     @property
     def p95_s(self) -> float:
         """95 of 100 moves took no longer."""
-        return quantile([each for told in self.told for each in told.moves_s], 0.95)
+        return quantile([each for reports in self.reports for each in reports.moves_s], 0.95)
 
     @property
     def entities_a_second(self) -> float:
@@ -81,7 +81,7 @@ class Figures:
     @property
     def requests_each(self) -> float:
         """Table requests of a generation."""
-        return sum(each.requests for each in self.told) / max(1, self.load.generations)
+        return sum(each.requests for each in self.reports) / max(1, self.load.generations)
 
 
 def quantile(values: Sequence[float], part: float) -> float:
@@ -100,10 +100,10 @@ def kept(figures: Figures) -> bool:
 
 def table(figures: Figures) -> str:
     """The figures as lines of text."""
-    load, told, moves = figures.load, figures.told, max(1, figures.moves)
-    times = [each for one in told for each in one.moves_s]
+    load, reports, moves = figures.load, figures.reports, max(1, figures.moves)
+    times = [each for one in reports for each in one.moves_s]
     sums = {
-        name: sum(getattr(each, name) for each in told)
+        name: sum(getattr(each, name) for each in reports)
         for name in ("requests", "transactions", "refused", "conflicts", "deferred", "cpu_s")
     }
     saved = max(1, sums["transactions"] - sums["conflicts"])
@@ -115,7 +115,7 @@ def table(figures: Figures) -> str:
             "time of a move, p50 / p95 / p99",
             " / ".join(f"{quantile(times, each):.2f}" for each in (0.5, 0.95, 0.99)) + " s",
         ),
-        ("begun late, at most", f"{max((each.late_s for each in told), default=0):.2f} s"),
+        ("begun late, at most", f"{max((each.late_s for each in reports), default=0):.2f} s"),
         ("entities a second, mean / most", f"{figures.entities_a_second:,.0f} / {max(figures.entities, default=0):,}"),
         ("answered with 503", f"{sums['refused']:,}"),
         ("table requests of a generation", f"{figures.requests_each:.1f}"),

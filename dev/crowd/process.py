@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import SynchronizedArray
 from typing import TypeAlias
 
-from dev.crowd.figures import Load, Told
+from dev.crowd.figures import Load, Report
 from dev.crowd.wire import Partition, Wire
 from dev.fakes.world import World
 from shared.adapters.azure_storage.access import StorageAccount
@@ -80,7 +80,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _run(place: Place, wire: Wire) -> Told:
+async def _run(place: Place, wire: Wire) -> Report:
     service = TableService(StorageAccount.by_string(place.connection_string, "table"), middlewares=(wire,))
     deps, tally = dependencies(TableStore(service, place.table)), Tally()
     await asyncio.sleep(max(0.0, place.began_s - time.monotonic()))
@@ -90,7 +90,7 @@ async def _run(place: Place, wire: Wire) -> Told:
             group.create_task(_begin(deps, key, place.began_s + at_s, tally))
     cpu_s = time.process_time() - cpu_s
     await service.close()
-    return Told(
+    return Report(
         moves_s=tuple(tally.moves_s),
         late_s=tally.late_s,
         cpu_s=cpu_s,

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from dev import azurite
 from dev.azurite import Azurite
-from dev.crowd.figures import Figures, Load, Told
+from dev.crowd.figures import Figures, Load, Report
 from dev.crowd.process import ACCOUNT, Place, begin, dependencies
 from shared import worker
 from shared.adapters.azure_storage.access import StorageAccount
@@ -66,12 +66,12 @@ async def _measured(load: Load, storage: Azurite, store: TableStore) -> Figures:
     await asyncio.sleep(max(0.0, began_s - time.monotonic()))
     cpu_s = _cpu_s(storage.child.process.pid)
     async with asyncio.timeout(load.seconds + _MOST_S):
-        told: list[Told] = await asyncio.gather(*(asyncio.to_thread(each.recv) for each in pipes))
+        reports: list[Report] = await asyncio.gather(*(asyncio.to_thread(each.recv) for each in pipes))
     took_s, cpu_s = time.monotonic() - began_s, _cpu_s(storage.child.process.pid) - cpu_s
     for process in processes:
         process.join()
     served = tuple(int(each) for each in seconds[: int(took_s) + 1])
-    return Figures(load=load, took_s=took_s, told=tuple(told), entities=served, azurite_cpu_s=cpu_s)
+    return Figures(load=load, took_s=took_s, reports=tuple(reports), entities=served, azurite_cpu_s=cpu_s)
 
 
 async def read_back(deps: Dependencies, figures: Figures) -> Figures:
@@ -86,7 +86,7 @@ async def read_back(deps: Dependencies, figures: Figures) -> Figures:
 
 
 def _cpu_s(pid: int) -> float:
-    """The CPU seconds of a process and those below it, where the system tells them (Linux), else 0."""
+    """The CPU seconds of a process and those below it, where the system has them (Linux), else 0."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from dev.crowd.figures import MOST_SERVED, Figures, Load, Told
+from dev.crowd.figures import MOST_SERVED, Figures, Load, Report
 from dev.crowd.process import ACCOUNT, Tally, live, times
 from dev.crowd.running import read_back
 from dev.crowd.wire import DELAY_S
@@ -160,8 +160,8 @@ def _plan(
 
 
 def _figures(load: Load, world: World, store: DistantStore, tallies: Sequence[tuple[Tally, FakeTelemetry]]) -> Figures:
-    told = [
-        Told(
+    reports = [
+        Report(
             moves_s=tuple(tally.moves_s),
             late_s=0.0,
             cpu_s=0.0,
@@ -177,7 +177,7 @@ def _figures(load: Load, world: World, store: DistantStore, tallies: Sequence[tu
     figures = Figures(
         load=load,
         took_s=took_s,
-        told=tuple(told),
+        reports=tuple(reports),
         entities=tuple(store.served[second] for second in range(int(took_s) + 1)),
         azurite_cpu_s=0.0,
     )

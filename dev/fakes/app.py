@@ -140,6 +140,7 @@ ENVIRONMENT = {
     "REPLICATE_API_TOKEN": "r8_made_up",
     "CONTENT_SAFETY_ENDPOINT": "https://safety.example",
     "PUBLIC_URL": "https://darkroom.example",
+    "REPLICATE_STATUS_URL": "off",
 }
 
 

@@ -1,8 +1,10 @@
-"""Which accounts moved, in memory."""
+"""Which accounts moved, and how far the audit has come, in memory."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
+
+from shared.ports import NightProgress
 
 
 class FakeMovedAccounts:
@@ -29,3 +31,20 @@ class FakeMovedAccounts:
         """See ``MovedAccounts``."""
         await asyncio.sleep(0)
         self.rows.pop(day, None)
+
+
+class FakeNights:
+    """Implements ``Nights``. Tests read ``kept`` as it is."""
+
+    def __init__(self) -> None:
+        self.kept: NightProgress | None = None
+
+    async def progress(self) -> NightProgress | None:
+        """See ``Nights``."""
+        await asyncio.sleep(0)
+        return self.kept
+
+    async def keep(self, progress: NightProgress) -> None:
+        """See ``Nights``."""
+        await asyncio.sleep(0)
+        self.kept = progress

@@ -30,6 +30,8 @@ class FakeStore:
         self.saved_users: dict[tuple[str, str], User] = {}
         self.saved_versions: dict[tuple[str, str], TrainedVersion] = {}
         self.entries: list[LedgerEntry] = []
+        #: Account, kind and id of commands that were refused or have decided: nothing is made under them any more.
+        self.marks: set[tuple[str, str, str]] = set()
         self.before_commit: list[Callable[[AnyGeneration | None, Transition[AnyGeneration]], None]] = []
         #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
@@ -78,9 +80,13 @@ class FakeStore:
         if self._etags.get(key, "") != expected:
             raise Conflict
         self._expect(account, loaded.account_etag, user, loaded.user_etag, transition.entries)
+        mark = (key.account_id, *transition.mark) if transition.mark else None
+        if mark in self.marks:
+            raise Conflict
         self._expect_new(transition.version)
         for look in self.before_commit:
             look(self.saved_generations.get(key), transition)
+        self.marks |= {mark} if mark else set()
         self.put_generation(generation)
         self._put(account, user, transition.entries)
         self._keep(transition.version)
@@ -148,6 +154,8 @@ class FakeStore:
         """See ``Store``."""
         await _turn()
         wanted = (account_id, move, entry_id)
+        if wanted in self.marks:
+            raise Conflict
         return next((each for each in self.entries if (each.account_id, each.move, each.entry_id) == wanted), None)
 
     async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
@@ -214,9 +222,16 @@ class FakeStore:
             self._etags[user.account_id, user.user_id] = self._new_etag()
         self.entries.extend(entries)
 
+    def is_made(self, account_id: str, kind: str, command_id: str) -> bool:
+        """Whether there is a move of this kind and id, or a mark in its place."""
+        wanted = (account_id, kind, command_id)
+        return wanted in self.marks or any(
+            (each.account_id, each.move, each.entry_id) == wanted for each in self.entries
+        )
+
     def _is_posted(self, entry: LedgerEntry) -> bool:
-        """Whether an entry of this number, or a move of this kind and id, is there."""
-        return any(
+        """Whether an entry of this number, or a move of this kind and id, is there, or is forbidden."""
+        return (entry.account_id, entry.move, entry.entry_id) in self.marks or any(
             entry.account_id == posted.account_id
             and (entry.seq == posted.seq or (entry.move, entry.entry_id) == (posted.move, posted.entry_id))
             for posted in self.entries

@@ -24,7 +24,7 @@ from dev.fakes.images import FakeImages
 from dev.fakes.index import FakeIndex
 from dev.fakes.inputs import FakeInputs
 from dev.fakes.messenger import EVENTS, REQUESTS, FakeMessenger, Sent
-from dev.fakes.moved import FakeMovedAccounts
+from dev.fakes.moved import FakeMovedAccounts, FakeNights
 from dev.fakes.provider import FakeReplicate
 from dev.fakes.screener import FakeScreener
 from dev.fakes.signing import fake_names_key, fake_signer
@@ -69,13 +69,14 @@ class World:
         self.store = FakeStore()
         self.index = FakeIndex()
         self.moved = FakeMovedAccounts()
+        self.nights = FakeNights()
         self.replicate = FakeReplicate(self.now)
         self.images = FakeImages()
         self.destinations = FakeDestinations()
         self.screener = FakeScreener()
         self.inputs = FakeInputs()
         self.blobs = FakeBlobs(now=self.now)
-        self.commands = FakeCommands()
+        self.commands = FakeCommands(self.store)
         self.switches = FakeSwitches()
         self.waiting = FakeWaitingList()
         self.app_windows = FakeAppWindows()
@@ -87,6 +88,7 @@ class World:
             store=self.store,
             index=self.index,
             moved=self.moved,
+            nights=self.nights,
             providers={REPLICATE: self.replicate},
             images=self.images,
             archives=FakeArchives(),

@@ -105,6 +105,7 @@ DEPENDENCIES = {
     "store": Dependency.TABLES,
     "index": Dependency.TABLES,
     "moved": Dependency.TABLES,
+    "nights": Dependency.TABLES,
     "commands": Dependency.TABLES,
     "switches": Dependency.TABLES,
     "app_windows": Dependency.TABLES,

@@ -8,6 +8,7 @@ from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
 from dev.simulation.approval_flows import APPROVAL_FLOWS
 from dev.simulation.modality_flows import MODALITY_FLOWS
+from dev.simulation.money_flows import MONEY_FLOWS
 from dev.simulation.pause_flows import PAUSE_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
 from dev.simulation.schedules import End, Faced, Flow, Stage
@@ -378,6 +379,7 @@ FLOWS: tuple[Flow, ...] = (
     Flow("dead event", dead_letter_event),
     *APPROVAL_FLOWS,
     *PAUSE_FLOWS,
+    *MONEY_FLOWS,
     *PICTURE_FLOWS,
     *TURN_FLOWS,
     *MODALITY_FLOWS,

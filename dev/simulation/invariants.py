@@ -15,7 +15,7 @@ from dev.fakes.blobs import Blob
 from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from dev.simulation.app_invariants import uncounted
-from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, moves_of
+from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, missed_allowance, moves_of
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.events.limit_event import LimitEvent
 from shared.core.keys import Key, row_key
@@ -72,6 +72,9 @@ class Observer:
         require(len(after.history) <= MOST_ENTRIES, "a history is bounded", key)
         begun = before.history[0] if before else after.history[0]
         require(after.history[0].at == begun.at and after.history[0].step == begun.step, "a history goes on", key)
+        if any(entry.move is Move.REFUND for entry in transition.entries):
+            _refund(before, transition)
+            return
         require(after.state in NEXT[before.state if before else None], "a step of the state machine", key)
         if before is not None:
             require(not before.state.ended, "ended is final", key)
@@ -105,6 +108,9 @@ class Observer:
         noted = _noted(before, after) or _waits_longer(before, after)
         require(grown or wish or noted, "the rank only grows", (key, before.rank, after.rank))
         require(after.held_credits == before.held_credits, "a hold does not change", key)
+        same = after.attempt.number == before.attempt.number
+        kept = after.plan == before.plan and (not same or after.attempt.unit_credits == before.attempt.unit_credits)
+        require(kept, "plan and price are those it was opened with", key)
         again = before.state is State.WAITING and after.state is State.SUBMITTING
         require(not (again and before.requested_end), "what is to end is not submitted again", key)
         self._count(before, after)
@@ -136,6 +142,13 @@ class Observer:
     def _books(self, account: Account, entries: list[LedgerEntry], mine: Iterable[Generation]) -> None:
         whose, broken = account.account_id, broken_books(account, entries)
         require(not broken, broken, whose)
+        plan = self.world.deps.plans.find(account.plan)
+        if plan is not None and plan.allowance is not None:
+            broken = missed_allowance(account, entries)
+            require(not broken, broken, whose)
+        for entry in entries[-1:]:
+            noted = any(whose in accounts and day >= entry.at.date() for day, accounts in self.world.moved.rows.items())
+            require(noted, "an account is noted before it moves", (whose, entry.at))
         held = captured = 0
         for each in mine:
             held += 0 if each.state.ended else each.held_credits
@@ -165,6 +178,19 @@ class Observer:
         for output in generation.outputs:
             subject = f"output {PurePosixPath(output.name).stem.replace('-', '.')}"
             require(subject in passed, "what is reachable has passed, and the record says so", output.name)
+
+
+def _refund(before: AnyGeneration | None, transition: Transition[AnyGeneration]) -> None:
+    """A refund gives back credits that an end captured, at most once, and changes nothing else of the generation."""
+    after = transition.generation
+    if not isinstance(before, Generation) or not isinstance(after, Generation):
+        raise Broken(f"what is refunded has opened: {after.key}")
+    (refund,) = (entry for entry in transition.entries if entry.move is Move.REFUND)
+    plain = replace(after, refunded_credits=before.refunded_credits, history=before.history)
+    require(before.state.ended and plain == before, "a refund changes only what was refunded", after.key)
+    given = after.refunded_credits - before.refunded_credits
+    require(given == refund.available == -refund.captured > 0, "a refund gives back what was captured", after.key)
+    require(after.refunded_credits <= after.captured_credits, "no credit is refunded twice", after.key)
 
 
 def _waits_longer(before: AnyGeneration, after: AnyGeneration) -> bool:

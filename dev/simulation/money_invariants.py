@@ -64,7 +64,26 @@ def broken_books(account: Account, entries: Iterable[LedgerEntry]) -> str:
         return "the ledger explains the buckets"
     if sum(each.available for each in account.buckets) != account.available:
         return "the sum of buckets is what is available"
+    if any(each.available and (end := each.terms.expires_at) and end <= account.moved_at for each in account.buckets):
+        return "what has expired is not available"
     return "an allowance is granted once" if periods and max(periods.values()) > 1 else ""
+
+
+def missed_allowance(account: Account, entries: Iterable[LedgerEntry]) -> str:
+    """What is broken of a plan's monthly allowance; empty if it was granted once in the month of the last move.
+
+    Zones are UTC here. A command that sets this plan is the last one before its first allowance.
+    """
+    months: Counter[str] = Counter()
+    last = None
+    for entry in entries:
+        last = entry
+        if entry.move is Move.ALLOWANCE:
+            months[f"{entry.at:%Y-%m}"] += 1
+    if months and max(months.values()) > 1:
+        return "an allowance is granted once in a month"
+    missed = last is not None and last.move is not Move.SET_PLAN and not months[f"{last.at:%Y-%m}"]
+    return f"an allowance is never missed: {account.account_id}" if missed else ""
 
 
 def _digest_of(entry: LedgerEntry) -> str:

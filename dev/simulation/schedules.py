@@ -230,6 +230,7 @@ class Stage:
         deps = watched(self.world.deps, self.fault)
         try:
             if faced.command is not None:
+                self.watch.touched.add(faced.command.account_id)
                 await handle_command(deps, faced.command, faced.envelope("faced"), COMMANDS)
             elif faced.message is None:
                 await worker.reconcile(deps)
@@ -246,6 +247,7 @@ class Stage:
     async def again(self, faced: Faced) -> None:
         """The next delivery of what died: no fault any more."""
         if faced.command is not None:
+            self.watch.touched.add(faced.command.account_id)
             await handle_command(self.world.deps, faced.command, faced.envelope("again", 1), COMMANDS)
         elif faced.message is None:
             await worker.reconcile(self.world.deps)

@@ -68,7 +68,9 @@ class Figures:
 class Simulation:
     """The history of one seed. ``run`` runs it once."""
 
-    def __init__(self, seed: int, users: int = 3, generations: int = 30, rates: Rates | None = None) -> None:
+    def __init__(
+        self, seed: int, users: int = 3, generations: int = 30, rates: Rates | None = None, acts_s: float = ACTS_S
+    ) -> None:
         self.world = World()
         # Shortly before midnight, so that the day of the daily limits changes during the run.
         self.world.time = START.replace(hour=22, minute=50)
@@ -78,6 +80,7 @@ class Simulation:
         self.life = ReplicateLife(self.clock, self.weather, self._receive_webhook)
         self.users = [f"user{number}" for number in range(users)]
         self.generations = generations
+        self.acts_s = acts_s
         self.steps = 0
         self.underway = 0
         self.webhooks = 0
@@ -154,10 +157,10 @@ class Simulation:
         self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
         for number in (1, 2):
             amount = weather.random.randint(5, 30)
-            self.clock.plan(weather.between(0, ACTS_S), lambda n=number, a=amount: self._grant(user_id, n, a))  # type: ignore[misc]  # the defaults bind the loop's values
+            self.clock.plan(weather.between(0, self.acts_s), lambda n=number, a=amount: self._grant(user_id, n, a))  # type: ignore[misc]  # the defaults bind the loop's values
         for number in range(self.generations):
             key = Key(user_id, f"g{number}")
-            self.clock.plan(weather.between(1, ACTS_S), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
+            self.clock.plan(weather.between(1, self.acts_s), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
 
     def _grant(self, user_id: str, number: int, amount: int, plan: str | None = None, limit: int | None = None) -> None:
         """Grant credits, and repeat the grant under the same id until it is confirmed."""

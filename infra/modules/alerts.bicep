@@ -120,7 +120,7 @@ AppMetrics
     severity: 2
     every: 'PT5M'
     window: 'PT15M'
-    description: 'More than a fifth of at least ten generations failed, refusals of content not counted.'
+    description: 'More than a fifth of at least ten generations failed, refusals of content not counted. Is it Replicate? See www.replicatestatus.com, which /api/health reads.'
     query: '''
 AppTraces
 | where tostring(Properties.step) == "published"
@@ -135,7 +135,7 @@ AppTraces
     severity: 2
     every: 'PT15M'
     window: 'PT15M'
-    description: 'A generation is open beyond its bound: it is later than its expected time plus the hour for which Replicate keeps outputs.'
+    description: 'A generation is open beyond its bound: it is later than its expected time plus the hour for which Replicate keeps outputs. Is it Replicate? See www.replicatestatus.com, which /api/health reads.'
     query: '''
 AppMetrics
 | where Name == "darkroom.slack_s"
@@ -200,7 +200,7 @@ AppMetrics
     severity: 1
     every: 'PT5M'
     window: 'PT5M'
-    description: 'Replicate, or something on the way to it, refuses our requests: 403, a foreign 404, several models at once, or our webhook address. Every request waits.'
+    description: 'Replicate, or something on the way to it, refuses our requests: 403, a foreign 404, several models at once, or our webhook address. Every request waits. Is it Replicate? See www.replicatestatus.com, which /api/health reads.'
     query: '''
 AppMetrics
 | where Name == "darkroom.creates_deferred"

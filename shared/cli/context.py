@@ -37,6 +37,7 @@ from shared.ports import (
     Unavailable,
     UnreadableRow,
 )
+from shared.views.generation import Seen
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 #: The longest span of ``--since``: ten years. Darkroom is younger, and Table Storage rejects dates before 1601.
 _LONGEST_SPAN = timedelta(days=3650)
+
+#: How many seconds `show` waits for what Replicate says.
+_LOOK_S = 5
 
 _SPANS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -120,6 +124,9 @@ class Operations(Protocol):
     async def health(self) -> Mapping[str, str]:
         """The state of each dependency: "ok", or in a few words what is wrong."""
 
+    async def look(self, prediction_id: str) -> Seen:
+        """What Replicate says of a prediction, and its status page. It never fails."""
+
     async def close(self) -> None:
         """Close every client that was opened."""
 
@@ -135,6 +142,19 @@ class OperatorsApp(App):
         credential = DefaultAzureCredential(managed_identity_client_id=self.settings.azure_client_id or None)
         self._closing.push_async_callback(credential.close)
         return credential
+
+    async def look(self, prediction_id: str) -> Seen:
+        """What Replicate says of a prediction, and its status page. Whatever cannot be read is unknown."""
+        page, status = "", ""
+        if self.settings.replicate_status_url:
+            page = await self.status_page.read()
+        if prediction_id:
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    status = (await self.replicate.api.predictions.get(prediction_id)).status.value
+            except (RuntimeError, TimeoutError, Unavailable):  # a ReplicateError is a RuntimeError
+                status = "unknown"
+        return Seen(status, page)
 
 
 #: The option that names the account that pays; it goes with an option that names a user.

@@ -25,9 +25,10 @@ from shared.cli.context import (
 )
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Generation
+from shared.core.provider.guarantees import REPLICATE
 from shared.core.requests.messages import CancelRequest
 from shared.ports import Envelope
-from shared.views.generation import GenerationView
+from shared.views.generation import GenerationView, Seen
 from shared.views.times import moment, seen_from, span
 
 #: `open` lists what is due within this span: everything.
@@ -138,11 +139,20 @@ async def show_generation(
     json_wanted: bool = False,
 ) -> None:
     """Print a generation. ``prompt`` adds what its user wrote, ``text`` what a model wrote."""
-    view = GenerationView(generation, await operations.index.get(generation.key), prompt=prompt, text=text)
+    row = await operations.index.get(generation.key)
+    seen = await _seen(operations, generation)
+    view = GenerationView(generation, row, prompt=prompt, text=text, seen=seen)
     if json_wanted:
         command_context.screen.json(view.as_json())
     else:
         command_context.screen.facts(view.as_lines(operations.deps.now()))
+
+
+async def _seen(operations: Operations, generation: AnyGeneration) -> Seen:
+    """What the provider says of a generation that it still works on."""
+    if not isinstance(generation, Generation) or generation.state.ended or generation.attempt.provider != REPLICATE:
+        return Seen()
+    return await operations.look(generation.attempt.prediction_id or "")
 
 
 async def _save(

@@ -65,6 +65,7 @@ app.add_typer(catalog, name="catalog")
 app.add_typer(moderation, name="moderation")
 app.command("settings")(state.settings)
 app.command("health")(state.health)
+app.command("token")(state.token)
 
 #: typer reads the signatures of all commands for it.
 _command_of = cache(typer.main.get_command)

@@ -39,7 +39,10 @@ def pause(  # noqa: PLR0913, PLR0917  # each is an option of the command
     account: _Account = None,
     user: _User = None,
     lasts: Annotated[
-        str | None, typer.Option("--for", help="For so long, such as 90m or 2d; default: 7 days.", metavar="SPAN")
+        str | None,
+        typer.Option(
+            "--for", help="For so long, such as 90m or 2d; default and most: LONGEST_PAUSE_S.", metavar="SPAN"
+        ),
     ] = None,
     reason: Annotated[str | None, typer.Option(help="What users read.", metavar="TEXT")] = None,
     command_id: _Id = None,
@@ -54,7 +57,7 @@ def pause(  # noqa: PLR0913, PLR0917  # each is an option of the command
     _give(context, {"type": "pause", "reason": reason, **target}, command_id, why, span)
 
 
-def resume(  # each is an option of the command
+def resume(
     context: typer.Context,
     everything: _All = False,
     model: _Model = None,

@@ -1,9 +1,10 @@
-"""The state of the installation: settings, health.
+"""The state of the installation: settings, health, token.
 
 Rules of this file:
 1. No value of a setting is ever printed, because a secret may be in the wrong setting.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
@@ -62,6 +63,45 @@ def _status(env: Mapping[str, str], name: Name) -> str:
     return "set"
 
 
+def token(context: typer.Context) -> None:
+    """Check Replicate's API token alone: its form, and whose it is.
+
+    It needs REPLICATE_API_TOKEN and no other setting: no vault, no storage. The exit code is 1 if Replicate refuses the
+    token or is not reached, 2 if the token is not set or malformed.
+    """
+    from shared.adapters.replicate.sdk.connector import ReplicateConnector  # noqa: PLC0415  # of this command alone
+    from shared.adapters.replicate.sdk.errors import AuthenticationError, ReplicateError  # noqa: PLC0415  # as above
+
+    command_context = command_context_of(context)
+    try:
+        given, api_url = (_value(command_context.env, name) for name in ("REPLICATE_API_TOKEN", "REPLICATE_API_URL"))
+    except ValueError as unread:
+        command_context.screen.complain(str(unread))
+        raise typer.Exit(2) from None
+    if not given:
+        command_context.screen.complain(
+            "REPLICATE_API_TOKEN is not set. Make a token at replicate.com/account/api-tokens; it begins with r8_."
+        )
+        raise typer.Exit(2)
+
+    async def whose() -> str:
+        async with ReplicateConnector({"api_token": given}, api_url=api_url) as connector:
+            return connector.username("token")
+
+    try:
+        command_context.screen.facts([("token", "accepted"), ("account", asyncio.run(whose()))])
+    except ReplicateError as trouble:
+        command_context.screen.complain(str(trouble))
+        malformed = isinstance(trouble, AuthenticationError) and not trouble.status  # it was never sent
+        raise typer.Exit(2 if malformed else 1) from None
+
+
+def _value(env: Mapping[str, str], setting: str) -> str:
+    """A setting by itself, cleaned as the app cleans it. ValueError if it is malformed; its text shows no value."""
+    (name,) = (each for each in NAMES if each.env == setting)
+    return str(name.read(env.get(setting, "").strip() or name.default))
+
+
 def health(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as GET /api/health answers it.")] = False,
@@ -78,6 +118,6 @@ def health(
             command_context.screen.json(dict(dependencies))
         else:
             command_context.screen.facts(dependencies.items())
-        return 0 if all(is_well(answer) for answer in dependencies.values()) else 1
+        return 0 if all(map(is_well, dependencies.values())) else 1
 
     command_context.do(command)

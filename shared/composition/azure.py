@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TableDestinations,
         TableIndex,
         TableMovedAccounts,
+        TableNights,
         TableService,
         TableStore,
         TableSwitches,
@@ -134,6 +135,13 @@ class AzurePart(Part):
         from shared.adapters.azure_storage.tables import TableMovedAccounts
 
         return TableMovedAccounts(self._tables, self.settings.moved_table)
+
+    @cached_property
+    def nights(self) -> "TableNights":
+        """How far the night's audit has come."""
+        from shared.adapters.azure_storage.tables import TableNights
+
+        return TableNights(self._tables, self.settings.moved_table)
 
     @cached_property
     def _blob_client(self) -> "BlobRestClient":

@@ -23,7 +23,7 @@ from shared.config import data_files
 from shared.config.settings import Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
-from shared.ports import Archives, Dependencies, Inputs, Limits
+from shared.ports import Archives, Dependencies, Images, Inputs, Limits
 from shared.triggers.replicate_webhook import WebhookDependencies
 
 if TYPE_CHECKING:
@@ -62,15 +62,14 @@ class Container(SafetyPart):
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
     def _build(self) -> Dependencies:
-        from shared.adapters.media.images import PillowImages
-
         catalog, plans = self._catalog_and_plans()
         return Dependencies(
             store=self.store,
             index=self.index,
             moved=self.moved,
+            nights=self.nights,
             providers={REPLICATE: self.provider},
-            images=PillowImages(),
+            images=_images(),
             archives=_archives(),
             screener=self.screener,
             inputs=_inputs(),
@@ -132,6 +131,12 @@ class Container(SafetyPart):
         from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
+
+
+def _images() -> Images:
+    from shared.adapters.media.images import PillowImages
+
+    return PillowImages()
 
 
 def _archives() -> Archives:

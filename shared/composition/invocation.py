@@ -67,15 +67,20 @@ def running_app() -> "App":
     return app.running_app()
 
 
-async def check_health() -> Mapping[str, str]:
-    """The state of each dependency. If the app cannot be built, the wrong settings, never their values."""
+async def check_health() -> tuple[bool, Mapping[str, str]]:
+    """Whether all is well, and the state of each dependency.
+
+    If the app cannot be built, the wrong settings, never their values.
+    """
     from shared.config.settings import SettingsError  # rule 1
+    from shared.triggers.health import is_well
 
     try:
         ready = running_app()
     except SettingsError as error:
-        return {"settings": str(error)}
-    return await ready.health()
+        return False, {"settings": str(error)}
+    dependencies = await ready.health()
+    return all(map(is_well, dependencies.values())), dependencies
 
 
 async def run_on_timer(act: Callable[["App"], Awaitable[object]]) -> None:

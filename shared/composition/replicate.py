@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from shared.composition.azure import AzurePart
 from shared.composition.part import Ping
 from shared.config.settings import WEBHOOK_PATH
+from shared.triggers.health import Note
 
 if TYPE_CHECKING:
     from shared.adapters.key_vault import CachedSecret, Source, VaultSource
     from shared.adapters.replicate.port import Replicate
     from shared.adapters.replicate.resilience.guarded import ResilientProvider
+    from shared.adapters.replicate.status_page import StatusPage
 
 
 class ReplicatePart(AzurePart):
@@ -25,7 +27,25 @@ class ReplicatePart(AzurePart):
             **super().pings(),
             "secrets": lambda: self.signing_secret.accepted(),  # noqa: PLW0108  # the secret is made when it is asked, not here
             "replicate": lambda: self.replicate.account(),  # noqa: PLW0108  # as above
+            **({"replicate's status page": self._say_what_its_page_says} if self.settings.replicate_status_url else {}),
         }
+
+    async def _say_what_its_page_says(self) -> str:
+        """What Replicate's status page reports. It never fails: the page is a hint, and no dependency."""
+        from shared.adapters.replicate.status_page import OPERATIONAL
+
+        state = await self.status_page.read()
+        return "" if state == OPERATIONAL else Note(state)
+
+    @cached_property
+    def status_page(self) -> "StatusPage":
+        """Replicate's public status page."""
+        from shared.adapters.replicate.sdk.http import Connections
+        from shared.adapters.replicate.status_page import StatusPage
+
+        connections = Connections("", 1)
+        self._closing.push_async_callback(connections.close)
+        return StatusPage(self.settings.replicate_status_url, connections.outputs)
 
     @cached_property
     def provider(self) -> "ResilientProvider":

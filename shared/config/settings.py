@@ -62,6 +62,7 @@ class Settings:
     replicate_webhook_secret: str = field(repr=False)
     replicate_api_url: str
     replicate_delivery_url: str
+    replicate_status_url: str
     replicate_creates_per_minute: int
     instances: int
     replicate_connections: int
@@ -312,6 +313,8 @@ def _seconds(env: str, default: int, low: int, high: int) -> Name:
     return _name(env, str(default), _whole(low, high), f"{_SECONDS_SHAPE} from {low} to {high}")
 
 
+_STATUS_URL = "https://www.replicatestatus.com/api/v2/status.json"
+
 #: Every setting of the app, in the order of local.settings.json.example.
 NAMES: tuple[Name, ...] = (
     _name("GENERATION_QUEUE", "generation-requests", _text, _TEXT_SHAPE),
@@ -335,6 +338,7 @@ NAMES: tuple[Name, ...] = (
     _name("REPLICATE_WEBHOOK_SECRET", "", replicate_secrets.signing_secret, "whsec_ and the key in base64"),
     _name("REPLICATE_API_URL", "https://api.replicate.com/v1", _url, _URL_SHAPE),
     _name("REPLICATE_DELIVERY_URL", "https://replicate.delivery", _url, _URL_SHAPE),
+    _name("REPLICATE_STATUS_URL", _STATUS_URL, lambda raw: "" if raw == "off" else _url(raw), f"{_URL_SHAPE}, or off"),
     # The account's limit. It is 600 unless Replicate has agreed to another (its docs: topics/predictions/rate-limits).
     _name("REPLICATE_CREATES_PER_MINUTE", "600", _whole(1, 10**6), "a whole number from 1 to 1000000"),
     # The limit is divided by this number: each instance keeps its own pace.

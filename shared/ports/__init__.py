@@ -30,7 +30,7 @@ from shared.ports.errors import (
 )
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Deferrable, Envelope, Messenger, Sendable
-from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.moved import MovedAccounts, NightProgress, Nights, NotedToday
 from shared.ports.pending import (
     AccountMoves,
     Answer,
@@ -91,6 +91,8 @@ __all__ = [
     "Loaded",
     "Messenger",
     "MovedAccounts",
+    "NightProgress",
+    "Nights",
     "NotedToday",
     "OpenIndex",
     "OpenRow",

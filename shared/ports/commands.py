@@ -25,8 +25,13 @@ class Commands(Protocol):
     async def claim(self, command: "AccountCommand", at: datetime) -> CommandRecord:
         """Record a command that is new. Returns the record of this id: the new one, or the one that is there."""
 
-    async def settle(self, command: "AccountCommand", answer: "CommandAnswer", at: datetime) -> CommandRecord:
+    async def settle(
+        self, command: "AccountCommand", answer: "CommandAnswer", at: datetime, *, is_made: bool = False
+    ) -> CommandRecord:
         """Add the answer to the record, unless it has one. Returns the record that counts.
 
-        Raises Unavailable if others change the record all the time.
+        With an answer that the command made nothing, its move and its decision are forbidden in the same transaction:
+        a worker that was taken for dead may still be about to make them. If they are made already, nothing is saved,
+        and the record has no answer: look again what was made, and settle with ``is_made``. Raises Unavailable if
+        others change the record all the time.
         """

@@ -16,7 +16,7 @@ from shared.ports.commands import Commands
 from shared.ports.destinations import Destinations
 from shared.ports.files import DeadLetters, InputFiles, Inputs, Outputs, Quarantine, Uploads
 from shared.ports.messages import Messenger
-from shared.ports.moved import MovedAccounts, NotedToday
+from shared.ports.moved import MovedAccounts, Nights, NotedToday
 from shared.ports.pending import PendingMoves
 from shared.ports.pictures import Images
 from shared.ports.proofs import Proofs, Signer
@@ -68,6 +68,7 @@ class Dependencies:
     store: Store
     index: OpenIndex
     moved: MovedAccounts
+    nights: Nights
     #: By name, because an attempt is looked up at the provider that runs it.
     providers: Mapping[ProviderName, Provider]
     images: Images

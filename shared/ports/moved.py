@@ -1,8 +1,15 @@
-"""Which accounts moved on a day: a row per account outside its partition, so that nobody scans the state for it."""
+"""Which accounts moved on a day, and how far the audit of a day has come.
+
+The rows stand outside the accounts' partitions, so that nobody scans the state for them.
+"""
 
 from collections.abc import AsyncIterator
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Protocol
+
+#: So many days are kept: the windows of limits look back a month.
+DAYS_KEPT = 40
 
 #: So many accounts are remembered. Beyond it all are forgotten, and each is noted once more that day.
 MOST_REMEMBERED = 50_000
@@ -40,3 +47,30 @@ class NotedToday:
         if day != self._day or len(self._accounts) >= MOST_REMEMBERED:
             self._day, self._accounts = day, set()
         self._accounts.add(account_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightProgress:
+    """How far the night's audit has come.
+
+    ``began_at``: when the night's first call began. ``day``: the day whose accounts are looked at, up to and with the
+    account ``after``. ``checked``: accounts in this night. ``swept``: old files were deleted. ``logged``: it was logged
+    that the night did not come to its end.
+    """
+
+    began_at: datetime
+    day: date
+    after: str = ""
+    checked: int = 0
+    swept: bool = False
+    logged: bool = False
+
+
+class Nights(Protocol):
+    """The progress of the night's audit. A call that finds an old one does again what was done, and harms nothing."""
+
+    async def progress(self) -> NightProgress | None:
+        """What was saved last; None before the first night."""
+
+    async def keep(self, progress: NightProgress) -> None:
+        """Save how far the audit has come."""

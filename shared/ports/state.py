@@ -72,7 +72,7 @@ class Store(Protocol):
         """
 
     async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
-        """Read one ledger entry, by its kind and id."""
+        """Read one ledger entry, by its kind and id. Raises Conflict if its command was refused: see ``Commands``."""
 
     def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         """Iterate over the ledger entries of one account after a number, in the order of their numbers."""
@@ -130,6 +130,9 @@ class OpenIndex(Protocol):
 
         ``asked`` is changed too if it is given.
         """
+
+    async def of_account(self, account_id: str) -> Sequence[Key]:
+        """The keys of all rows of one account, in no order."""
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""

@@ -1,55 +1,89 @@
-"""The nightly audit: deletes old files, compares every account with its ledger, and the models with Replicate.
+"""A call of the night's audit: deletes old files, compares the models with Replicate, looks at the accounts that moved.
 
 Rules of this file:
 1. Each difference is an error in the log.
-2. An audit that runs out of time is logged as an error too: unchecked accounts must not look healthy.
-3. A model on offer that is gone at its provider, or takes other inputs than the catalogue says, is an error, and
-   counted. A provider that does not answer is no difference: other alerts watch it.
+2. A call ends by itself before it is ended: then the next one goes on where it stopped. One that is ended is logged as
+   an error, for its last seconds are done again.
+3. One dependency that is down costs a call, not the night. If not even the progress can be read, nothing would ever
+   say so: that counts as a night that was not finished.
+4. The models are compared once a night, by the call that deletes old files. A model on offer that is gone at its
+   provider, or takes other inputs than the catalogue says, is an error, and counted. A provider that does not answer
+   is no difference: other alerts watch it.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import worker
 from shared.core.metric import Metric
-from shared.ports import Dependencies, Unavailable
+from shared.ports import Dependencies, NightProgress, Unavailable
 
 if TYPE_CHECKING:
     from shared.core.catalog.catalog import Catalog
 
 logger = logging.getLogger("darkroom.audit")
 
-#: The bound of one audit. It is below the 270 s of function_app.py, so that the audit itself logs how far it came.
+#: The bound of one call. It is below the 270 s of function_app.py.
 AUDIT_S = 240
 
-#: The bound of the comparison of the models, which comes after it.
+#: After so long a call begins nothing new.
+BEGIN_S = 200
+
+#: The most that a call spends on old files.
+SWEEP_S = 60
+
+#: The most that a call spends on the comparison of the models.
 MODELS_S = 25
 
 #: The differences of a catalogue's offered models from their provider: each is a model and what is different.
 Drifted = Callable[["Catalog"], Awaitable[Sequence[tuple[str, str]]]]
 
 
-async def audit(deps: Dependencies) -> int:
-    """Delete old files, then check every account. Returns how many differences were found."""
-    found, checked, last = 0, 0, "none"
+async def audit(deps: Dependencies, drifted: Drifted) -> int:
+    """Do one call of the night. Returns how many differences were found."""
+    until = deps.now() + timedelta(seconds=BEGIN_S)
+    try:
+        progress = await worker.begin_call(deps)
+    except Unavailable as trouble:
+        deps.telemetry.count(Metric.AUDITS_UNFINISHED)
+        logger.error("audit: not begun: %s", trouble)  # noqa: TRY400  # it is expected
+        return 0
+    if progress is None:
+        return 0
+    call = worker.Call(deps, progress, until)
+    found = 0
     try:
         async with asyncio.timeout(AUDIT_S):
-            await worker.sweep(deps)
-            async for last, differences in worker.audit_tonight(deps):
-                checked += 1
-                found += len(differences)
-                for difference in differences:
-                    logger.error("audit: %s; post a correction", difference, extra={"account_id": last})
-    except (TimeoutError, Unavailable) as trouble:
-        why = str(trouble) or "out of time"
+            if not progress.swept:
+                await _compare_models(deps, drifted)
+                call.progress = await _swept(deps, progress)
+            async for looked in call.looks():
+                found += len(looked.differences)
+                for difference in looked.differences:
+                    logger.error("audit: %s; post a correction", difference, extra={"account_id": looked.account_id})
+    except Unavailable as trouble:
+        logger.warning("audit: a call stopped after %s, the next one goes on: %s", call.progress.after, trouble)
+    except TimeoutError:
         deps.telemetry.count(Metric.AUDITS_UNFINISHED)
-        logger.error("audit: not finished, %s: %d accounts were checked, the last was %s", why, checked, last)  # noqa: TRY400
+        logger.error("audit: a call was ended after %s: out of time", call.progress.after or "no account")  # noqa: TRY400  # as above
     return found
 
 
-async def check_models(deps: Dependencies, drifted: Drifted) -> None:
+async def _swept(deps: Dependencies, progress: NightProgress) -> NightProgress:
+    """Delete old files. What is left after ``SWEEP_S`` is deleted by the next call."""
+    try:
+        async with asyncio.timeout(SWEEP_S):
+            await worker.sweep(deps)
+    except TimeoutError:
+        return progress
+    return replace(progress, swept=True)
+
+
+async def _compare_models(deps: Dependencies, drifted: Drifted) -> None:
     """Compare the models on offer with their provider, and count each that is gone or has changed."""
     try:
         async with asyncio.timeout(MODELS_S):

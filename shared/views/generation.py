@@ -31,6 +31,10 @@ _SHOWN_FIELDS = tuple(field.name for field in FIELDS if field.shown)
 _SHOWN_WORDS = ("aspect_ratio", "megapixels", "resolution", "output_format")
 
 
+#: The statuses of a prediction that has not ended, in words. Replicate does not say which of the two it is.
+_AT_PROVIDER = {"starting": "starting: it is queued, or its model boots", "processing": "running"}
+
+
 def _not_opened() -> dict[str, Any]:
     """In JSON: what only an opened generation has, as it is shown without one. It gives all facts their order."""
     return {
@@ -65,8 +69,16 @@ def _not_opened() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the provider says at this moment: the prediction's status, and its status page. Empty: it was not asked."""
+
+    prediction: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationView:
-    """A generation with its row in the open index, if it has one.
+    """A generation with its row in the open index, if it has one, and what its provider says of it.
 
     ``prompt`` adds the texts that its user wrote, ``text`` the texts that a model wrote.
     """
@@ -75,6 +87,7 @@ class GenerationView:
     row: OpenRow | None
     prompt: bool = False
     text: bool = False
+    seen: Seen = Seen()
 
     def as_json(self) -> dict[str, Any]:
         """The facts as JSON values. Times are texts in ISO 8601."""
@@ -93,6 +106,8 @@ class GenerationView:
             "ended_at": ended_at.isoformat() if ended_at else None,
             "announced": _is_announced(generation, row),
             "due_at": row.due_at.isoformat() if row else None,
+            "prediction_status": self.seen.prediction or None,
+            "status_page": self.seen.page or None,
             **self._prompts,
         }
         return facts | self._opened_json(generation) if isinstance(generation, Generation) else facts
@@ -141,6 +156,8 @@ class GenerationView:
         yield "request", _listed(self._request_facts)
         if isinstance(generation, Generation):
             yield from _attempt_lines(generation)
+            yield "at replicate", _AT_PROVIDER.get(self.seen.prediction, self.seen.prediction)
+            yield "status page", self.seen.page
         yield "credits", _credits(generation)
         if isinstance(generation, Generation):
             yield from self._result_lines(generation)

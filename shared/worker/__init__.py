@@ -20,13 +20,17 @@ switching.py       the commands pause and resume
 deferring.py       back-off, and the scheduled copies of messages
 open_index.py      writes the index row that must exist before its generation does
 saving.py          the only code that saves a generation
+grouping.py        saves the moves of one account that are at hand as one group
 naming.py          the name prefix of a generation's blobs
 retention.py       deletes refused outputs and abandoned inputs after their time
 walking.py         the walk over one account's ledger: names the first entry that does not fit
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
 accounts.py        the commands about accounts: credits, settings, limits
 approving.py       asks for approvals, and saves what is decided about them
+noting.py          notes which accounts move on which day
 auditing.py        compares accounts with their ledgers
+open_holds.py      what the open generations of an account held, at one number of its ledger
+nights.py          the night's audit of the accounts that moved
 """
 
 from shared.worker.accounts import (
@@ -43,20 +47,22 @@ from shared.worker.accounts import (
     suspend,
 )
 from shared.worker.approving import approve, deny
-from shared.worker.auditing import audit, audit_tonight
+from shared.worker.auditing import audit
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
 from shared.worker.deferring import defer
 from shared.worker.handler import handle
+from shared.worker.nights import Call, begin_call
 from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
 from shared.worker.walking import verify
 
 __all__ = [
+    "Call",
     "Command",
     "approve",
     "audit",
-    "audit_tonight",
+    "begin_call",
     "correct",
     "dead_letter",
     "defer",

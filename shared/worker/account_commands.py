@@ -7,7 +7,9 @@ Rules of this file:
    delivery, and changes nothing twice.
 3. Moves of credits are made in the order in which they arrive. A setting belongs to the command that was issued last:
    the account keeps its stamp (core/money/account.py).
-4. If a dependency is unavailable, a copy is scheduled with back-off, without an end: nothing else knows of the command.
+4. What is refused stays undone: its answer is saved together with the row that forbids its move. If the move is there
+   already, a worker that was taken for dead has made it, and the command is answered by it.
+5. If a dependency is unavailable, a copy is scheduled with back-off, without an end: nothing else knows of the command.
 """
 
 import hashlib
@@ -97,6 +99,9 @@ async def _process(deps: Dependencies, command: AccountCommand, envelope: Envelo
         return
     if record.answer is None:
         record = await deps.commands.settle(command, await apply(deps, command, came_at), deps.now())
+    if record.answer is None:
+        answer = await apply(deps, command, came_at)
+        record = await deps.commands.settle(command, answer, deps.now(), is_made=True)
     if record.answer is not None:
         await _publish(deps, command, record.answer, record.at, again)
 

@@ -290,7 +290,10 @@ async def _load_user(deps: Dependencies, account_id: str, user_id: str) -> tuple
 
 async def _is_posted(deps: Dependencies, account_id: str, move: Move, entry_id: str, asked: str) -> bool:
     """Whether the ledger has this command already. Raises ValueError if it has its id with other content."""
-    posted = await deps.store.entry(account_id, move, entry_id)
+    try:
+        posted = await deps.store.entry(account_id, move, entry_id)
+    except Conflict:
+        raise ValueError(f"the id {entry_id!r} is of a command that was refused: use another id") from None
     if posted is not None and posted.asked != asked:
         raise ValueError(f"the id {entry_id!r} was used before for {posted.asked}; this is {asked}: use another id")
     return posted is not None

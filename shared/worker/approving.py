@@ -5,10 +5,11 @@ Rules of this file:
    it moved to the end of the wait. So a check asks again, under the same event id, if a crash came in between.
 2. An approval is saved before anything is opened. Then a check opens the generation: the one that is sent here, or the
    timer's, because the row is due soon before the approval is saved.
-3. A command decides once. Delivered again it finds its own decision, and completes what a crash has cut off.
+3. A command decides once. Delivered again it finds its own decision, and completes what a crash has cut off. One that
+   was refused decides nothing later: its decision carries the row that a refusal has taken (ports/commands.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.core.events.approval_event import ApprovalEvent
@@ -92,7 +93,8 @@ async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | 
             return None
         if not may_decide(current.account, found.approval if found else None, command.by):
             raise ValueError(f"{command.by!r} is no operator and no approver of this account's limits")
-        return _decided(deps, found, command, answer)
+        kind = "approve" if isinstance(answer, Yes) else "deny"
+        return replace(_decided(deps, found, command, answer), mark=(kind, command.command_id))
 
     loaded = await deps.store.load(key)
     if step(loaded) is not None:

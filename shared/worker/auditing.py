@@ -3,31 +3,30 @@
 Rules of this file:
 1. The audit compares and reports. It repairs nothing: a person posts a correction. A row that cannot be read is
    reported as a difference of its account, and the audit goes on with the other accounts.
-2. At night the head of each account whose books are whole is signed (walking.py). A person's audit signs nothing.
-3. One night may be too short for all accounts. Each account is among the first of one night in ``NIGHTS``.
+2. An account is compared at the number that it had when it was read, so one that moves meanwhile is no difference.
+3. A person's audit reads everything and signs nothing. The night's audit is in nights.py.
 """
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from zlib import crc32
+from typing import TypeVar
 
-from shared.core.lifecycle.generation import Generation
 from shared.core.metric import Metric
 from shared.core.money.account import Account
-from shared.core.money.chain import Misfit
+from shared.core.money.chain import NameBucket
 from shared.core.money.credits import SUMS
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.sealing import digest_again
 from shared.ports import Dependencies, UnreadableRow
-from shared.worker.walking import sign_tonight
+from shared.worker.open_holds import held_at
 
 #: How many accounts an audit reads at the same time: enough that the CPU, not Table Storage, is the bottleneck.
 AT_ONCE = 16
 
-#: Within this many nights every account is among the first once, so a difference is found within a week.
-NIGHTS = 7
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,75 +48,61 @@ class Difference:
         return f"account {self.account_id}, {self.what}: the account says {self.account}, counted were {self.counted}"
 
 
+#: Available and held credits of buckets, by the name that they are counted under.
+CountedBuckets = Mapping[str, tuple[int, int]]
+
+
 async def audit(deps: Dependencies, account_id: str | None = None) -> AsyncIterator[Difference]:
     """Compare every account, or one, with its ledger and its open holds. Yields and counts (metric) each difference."""
-    async for _, differences in _audit_ahead(deps, _find_accounts(deps, account_id)):
+
+    async def one(found: Found) -> list[Difference]:
+        return await audited(deps, found.account_id, lambda: _differences(deps, found))
+
+    async for differences in ahead(_find_accounts(deps, account_id), one):
         for difference in differences:
             yield difference
-
-
-def audit_tonight(deps: Dependencies) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """Yield (account id, differences) account by account, so that a canceled caller knows how far it got.
-
-    The order depends on the day (rule 3). Otherwise the same accounts would be left out every night.
-    """
-    return _audit_ahead(deps, _by_turns(deps), signs=True)
 
 
 #: An account as the store yields it: an unreadable row still names its account.
 Found = Account | UnreadableRow
 
 
-async def _by_turns(deps: Dependencies) -> AsyncIterator[Found]:
-    """All accounts, those of today's turn first. Reads the table twice, so that no list of accounts is in memory."""
-    today = deps.now().toordinal() % NIGHTS
-    for first in (True, False):
-        async for account in deps.store.accounts():
-            if (crc32(account.account_id.encode()) % NIGHTS == today) is first:
-                yield account
+async def ahead(items: AsyncIterator[T], work: Callable[[T], Awaitable[R]]) -> AsyncGenerator[R]:
+    """Yield what becomes of each item in the order of ``items``, while the next ``AT_ONCE`` are worked on."""
+    tasks: deque[asyncio.Task[R]] = deque()
 
+    async def run(item: T) -> R:
+        return await work(item)
 
-async def _audit_ahead(
-    deps: Dependencies, accounts: AsyncIterator[Found], *, signs: bool = False
-) -> AsyncGenerator[tuple[str, list[Difference]]]:
-    """Yield (account id, differences) in the order of ``accounts``, while the next ``AT_ONCE`` are compared."""
-    audits: deque[asyncio.Task[tuple[str, list[Difference]]]] = deque()
     try:
-        async for account in accounts:
-            audits.append(asyncio.create_task(_audit_one(deps, account, signs=signs)))
-            if len(audits) == AT_ONCE:
-                yield await audits.popleft()
-        while audits:
-            yield await audits.popleft()
+        async for item in items:
+            tasks.append(asyncio.create_task(run(item)))
+            if len(tasks) == AT_ONCE:
+                yield await tasks.popleft()
+        while tasks:
+            yield await tasks.popleft()
     finally:
-        for each in audits:
+        for each in tasks:
             each.cancel()
-        await asyncio.gather(*audits, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _audit_one(deps: Dependencies, account: Found, *, signs: bool) -> tuple[str, list[Difference]]:
+async def audited(
+    deps: Dependencies, account_id: str, compare: Callable[[], Awaitable[list[Difference]]]
+) -> list[Difference]:
+    """What a comparison of one account finds, counted. A row that cannot be read is a difference (rule 1)."""
     try:
-        if isinstance(account, UnreadableRow):
-            raise account
-        differences = await _differences(deps, account)
-        if signs and not differences:
-            differences = await _signed(deps, account)
+        differences = await compare()
     except UnreadableRow as unreadable:
-        differences = [Difference(account.account_id, "unreadable", 0, 0, str(unreadable))]
+        differences = [unread(account_id, str(unreadable))]
     for difference in differences:
         deps.telemetry.count(Metric.AUDIT_DIFFERENCES, account_id=difference.account_id, what=difference.what)
-    return account.account_id, differences
+    return differences
 
 
-async def _signed(deps: Dependencies, account: Account) -> list[Difference]:
-    """Sign the head of an account whose books are whole; what keeps it from being signed is a difference."""
-    try:
-        found = await sign_tonight(deps, account)
-    except ValueError as error:
-        return [Difference(account.account_id, "ledger head", 0, 0, str(error))]
-    if isinstance(found, Misfit):
-        return [Difference(account.account_id, "ledger chain", 0, 0, str(found))]
-    return []
+def unread(account_id: str, why: str, what: str = "unreadable") -> Difference:
+    """The difference of an account that could not be compared."""
+    return Difference(account_id, what, 0, 0, why)
 
 
 async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
@@ -134,29 +119,39 @@ async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIte
         yield found
 
 
-async def _differences(deps: Dependencies, account: Account) -> list[Difference]:
-    """The differences of one account that a second comparison confirms: it may have changed meanwhile."""
-    first = await _compare(deps, account)
-    if not first:
-        return []
-    again, _ = await deps.store.load_account(account.account_id)
-    return await _compare(deps, again) if again else []
-
-
-async def _compare(deps: Dependencies, account: Account) -> list[Difference]:
+async def _differences(deps: Dependencies, account: Found) -> list[Difference]:
     """Compare the account with its ledger replayed, the links of the ledger, and the holds of open generations."""
-    replay, links = Replay(), 0
+    if isinstance(account, UnreadableRow):
+        raise account
+    replay, links, beyond = Replay(), 0, 0
     async for entry in deps.store.ledger(account.account_id):
+        if entry.seq > account.seq:
+            beyond = entry.seq
+            break
         links += replay.add(entry)
-    open_held = 0
-    async for generation in deps.store.generations(account.account_id):
-        if isinstance(generation, Generation) and not generation.state.ended:
-            open_held += generation.held_credits
-    pairs = [(f"ledger {name}", getattr(account, name), replay.sums[name]) for name in SUMS]
-    pairs += replay.buckets_beside(account)
-    pairs += [("ledger entries", account.seq, replay.seq), ("ledger links", 0, links)]
-    pairs += [("ledger head", 0, int(account.head != replay.head)), ("open holds", account.held, open_held)]
-    return [Difference(account.account_id, what, have, want) for what, have, want in pairs if have != want]
+    open_held, last = await held_at(deps, account, deps.store.generations(account.account_id))
+    pairs = [
+        ("ledger entries", account.seq, beyond if beyond > last else replay.seq),
+        ("ledger links", 0, links),
+        ("ledger head", 0, int(account.head != replay.head)),
+        ("open holds", account.held, open_held),
+    ]
+    return [
+        *beside(account, [replay.sums[name] for name in SUMS], replay.buckets()),
+        *[Difference(account.account_id, what, have, want) for what, have, want in pairs if have != want],
+    ]
+
+
+def beside(account: Account, sums: Sequence[int], counted: CountedBuckets, named: NameBucket = str) -> list[Difference]:
+    """The sums and buckets of an account beside those that its ledger makes."""
+    pairs = [(f"ledger {name}", getattr(account, name), want) for name, want in zip(SUMS, sums, strict=True)]
+    shown = {named(bucket.terms.bucket_id): bucket.terms.bucket_id for bucket in account.buckets}
+    have = {named(bucket.terms.bucket_id): (bucket.available, bucket.held) for bucket in account.buckets}
+    for name in sorted(have.keys() | counted.keys(), key=lambda name: shown.get(name, name)):
+        both = zip(("available", "held"), have.get(name, (0, 0)), counted.get(name, (0, 0)), strict=True)
+        label = f"bucket {shown.get(name, name)}"
+        pairs += [(f"{label} {what}", one, other) for what, one, other in both]
+    return [Difference(account.account_id, what, one, other) for what, one, other in pairs if one != other]
 
 
 class Replay:
@@ -178,11 +173,7 @@ class Replay:
         self.seq, self.head = entry.seq, digest_again(entry)
         return not fits or entry.digest != self.head
 
-    def buckets_beside(self, account: Account) -> list[tuple[str, int, int]]:
-        """Each bucket's credits in the account and by the ledger."""
-        have: Counter[tuple[str, str]] = Counter()
-        for bucket in account.buckets:
-            have[bucket.terms.bucket_id, "available"] = bucket.available
-            have[bucket.terms.bucket_id, "held"] = bucket.held
-        names = sorted(have.keys() | self._buckets.keys())
-        return [(f"bucket {name} {what}", have[name, what], self._buckets[name, what]) for name, what in names]
+    def buckets(self) -> CountedBuckets:
+        """Each bucket's credits by the ledger."""
+        names = {name for name, _ in self._buckets}
+        return {name: (self._buckets[name, "available"], self._buckets[name, "held"]) for name in names}

@@ -87,12 +87,13 @@ async def _lead(
     try:
         if ready is not None and not pause_s:
             return await save_alone(deps, mine, ready)
-        if pause_s:
-            await deps.sleep(pause_s * (0.5 + deps.chance()))
+        wait_s = max(pause_s, moves.gap_s())
+        if wait_s:
+            await deps.sleep(wait_s * (0.5 + deps.chance()))
         return await _save_group(deps, moves, mine, stale=pause_s > 0)
     except BaseException:
         for each in moves.group:
-            moves.tell(each, Fate.ALONE)
+            moves.answer(each, Fate.ALONE)
         raise
     finally:
         deps.pending.end(account_id, mine)
@@ -133,7 +134,7 @@ async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove
 
 
 def decided(moves: AccountMoves) -> list[Member]:
-    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out is told."""
+    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out is answered."""
     known = moves.known = _newest(moves)
     group: list[Member] = []
     if known is None:
@@ -145,7 +146,7 @@ def decided(moves: AccountMoves) -> list[Member]:
         loaded = _rows_for(known, each)
         transition = _decision(each, loaded)
         if transition is None or transition.account is None:
-            moves.tell(each, Fate.STALE)
+            moves.answer(each, Fate.STALE)
             continue
         taken.add(each.key)
         group.append(Member(each, loaded, transition))
@@ -167,32 +168,25 @@ async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member]) 
         raise
     except Unavailable as trouble:
         for each in group[1:]:
-            moves.tell(each.move, trouble)
+            moves.answer(each.move, trouble)
         raise
     except Exception:
         if len(group) == 1:
             raise
         for each in group[1:]:
-            moves.tell(each.move, Fate.ALONE)
+            moves.answer(each.move, Fate.ALONE)
         return Fate.ALONE
-    _learn(deps, group[0].move.key.account_id, afters)
     answers = [Saved(each.transition, after) for each, after in zip(group, afters, strict=False)]
     for member, answer in zip(group, answers, strict=False):
-        moves.tell(member.move, answer)
-    _tell_doubles(moves, {each.move.key for each in group[: len(afters)]})
+        moves.answer(member.move, answer)
+    _learn(deps, group[0].move.key.account_id, afters)
     return answers[0]
-
-
-def _tell_doubles(moves: AccountMoves, saved: set[Any]) -> None:
-    """A move of a generation that was saved just now was decided on a row that is gone."""
-    for each in [each for each in moves.waiting if each.key in saved]:
-        moves.tell(each, Fate.STALE)
 
 
 def _all_stale(moves: AccountMoves) -> Fate:
     """Nobody else has moved the account: one of the generations has changed, and each call looks after its own."""
     for each in moves.waiting[:MOST_TOGETHER]:
-        moves.tell(each, Fate.STALE)
+        moves.answer(each, Fate.STALE)
     return Fate.STALE
 
 
@@ -252,11 +246,14 @@ def _decision(move: PendingMove, loaded: Loaded) -> Transition[Any] | None:
 
 
 def _learn(deps: Dependencies, account_id: str, afters: list[Loaded]) -> None:
-    """Keep what was saved for those who wait."""
+    """Keep what was saved for those who wait. What was decided for a row that was saved just now is stale."""
     moves = deps.pending.of(account_id)
-    if moves is None or len(moves.waiting) < 2:
+    if moves is None:
         return
-    for after in afters:
+    saved = {after.generation.key for after in afters if after.generation is not None}
+    for each in [each for each in moves.waiting if each.key in saved]:
+        moves.answer(each, Fate.STALE)
+    for after in afters if moves.waiting else ():
         if after.account is None:
             continue
         users = moves.known.users if moves.known else {}

@@ -117,14 +117,17 @@ async def _save_received(
 async def _is_out_of_patience(
     deps: Dependencies, message: GenerationRequest, trouble: Unavailable, since: datetime
 ) -> bool:
-    """Whether a request has waited for too long, without its pauses. One that is paused never has."""
+    """Whether a request has waited for too long, without its pauses. One that is paused never has.
+
+    While its pauses cannot be read it has not either: it may have been paused all the time, and its copy asks again.
+    """
     waited_s = (deps.now() - since).total_seconds()
     if isinstance(trouble, Paused) or waited_s <= deps.limits.patience_s:
         return False
     try:
         paused = await request_paused_for(deps, message, await deps.store.load(message.key), since)
     except Unavailable:
-        return trouble.dependency is not Dependency.TABLES  # it cannot be ended now either
+        return False
     return waited_s > deps.limits.patience_s + paused.total_seconds()
 
 

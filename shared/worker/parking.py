@@ -27,7 +27,7 @@ from shared.worker.open_index import row_for
 from shared.worker.saving import Changed, advance, save
 from shared.worker.turns import Wanted, asking_of, held_credits, take
 
-#: What is parked is checked so long after it was lined up. So a place that a crash has lost comes back.
+#: What is parked is checked so long after it was lined up. So a place that a crash has lost is free again.
 LINED_UP_S = 120
 
 

@@ -93,7 +93,7 @@ async def save(
         names = await deps.names_key() if posted.entries else b""
         mine = PendingMove(key, loaded, partial(_decided, deps, decide, names))
         ready = _sealed(loaded, posted, names)
-        if alone or ready.account is None:
+        if alone or ready.account is None or ready.mark is not None:
             answer = await save_alone(deps, mine, ready)
         else:
             answer = await save_move(deps, mine, ready, first=tried == 0)

@@ -2,24 +2,30 @@
 
 Rules of this file:
 1. A walk holds one page of entries, however long the ledger is.
-2. It changes nothing. What does not fit is returned, by the number of the first entry.
+2. It changes nothing but what it signs. What does not fit is returned, by the number of the first entry.
 3. With the key of names it also compares the texts that stand beside the digests.
-4. A night walks from the last signed head only, and signs the next one only if all since then is whole.
+4. A night walks from the last signed head only. On a long way it signs heads in between, so that the next walk goes on
+   there: what was signed is not walked again.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.core.money import chain, linking
 from shared.core.money.account import Account
-from shared.core.money.chain import START, Chained, Flaw, Misfit, Point
+from shared.core.money.chain import START, Chained, Flaw, Misfit, NameBucket, Point
 from shared.core.money.entries import LedgerEntry
-from shared.core.money.heads import Head, signed_digests
+from shared.core.money.heads import Head, bucket_names, signed_digests
 from shared.ports import Dependencies
 from shared.worker import proofs
 
 #: Entries that are held at a time: some hundred kilobytes.
 PAGE = 500
+
+#: After so many entries a night signs a head in between. It is the most that is walked twice if a worker dies.
+SIGN_AFTER = 500_000
 
 
 async def walk(
@@ -29,20 +35,35 @@ async def walk(
 
     ``heads`` are signed digests by number, their signatures verified. Without ``key`` no text is compared.
     """
+    walked: Point | Misfit = after
+    async for walked in pages(entries, heads, key=key, after=after):
+        if isinstance(walked, Misfit):
+            return walked
+    return walked if isinstance(walked, Misfit) else chain.ended(walked, heads) or walked
+
+
+async def pages(
+    entries: AsyncIterator[LedgerEntry],
+    heads: Mapping[int, str],
+    *,
+    key: bytes = b"",
+    after: Point = START,
+    named: NameBucket = str,
+) -> AsyncGenerator[Point | Misfit]:
+    """Walk as ``walk`` does, and yield where each page ends. A misfit is the last that is yielded."""
     point, page, names = after, list[Chained](), list[Misfit]()
     async for entry in entries:
         page.append(linking.chained(entry))
-        if key and not names and (wrong := chain.misnamed(key, page[-1].facts, linking.texts_of(entry))):
+        if key and (wrong := chain.misnamed(key, page[-1].facts, linking.texts_of(entry))):
             names.append(Misfit(entry.seq, Flaw.CHANGED, f"the {wrong} beside it is not the one in its digest"))
         if len(page) == PAGE or names:
-            walked = chain.verify(page, heads, after=point)
-            if isinstance(walked, Misfit) or names:
-                return _first(walked, names)
+            walked = _first(chain.verify(page, heads, after=point, named=named), names)
+            yield walked
+            if isinstance(walked, Misfit):
+                return
             point, page = walked, []
-    walked = chain.verify(page, heads, after=point)
-    if isinstance(walked, Misfit):
-        return walked
-    return chain.ended(walked, heads) or walked
+    if page:
+        yield chain.verify(page, heads, after=point, named=named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +89,7 @@ async def verify(deps: Dependencies, account_id: str) -> Verified | Misfit:
     walked = await walk(entries, signed_digests(heads), key=await deps.names_key())
     if isinstance(walked, Misfit):
         return walked
-    sums = tuple(getattr(account, name) for name in chain.SUMS)
-    misfit = compared(walked, seq=account.seq, head=account.head, sums=sums)
+    misfit = compared(walked, account)
     if misfit is None and later:
         again, _ = await deps.store.load_account(account_id)
         if again is None or again.seq < later[0]:
@@ -77,23 +97,40 @@ async def verify(deps: Dependencies, account_id: str) -> Verified | Misfit:
     return misfit or Verified(walked.seq, tuple(heads))
 
 
-async def sign_tonight(deps: Dependencies, account: Account) -> Head | Misfit | None:
-    """Walk from the last signed head to the account's last entry, and sign that if all is whole.
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """How far a night has walked a ledger, and how buckets are named there.
 
-    Returns the new head, the first entry that does not fit, or None if nothing came since the last head. Raises
-    ValueError if the last head is not what was signed.
+    ``signed`` is the number of its last head. ``beyond`` is the first number after the account's, if there is one.
     """
-    last = await proofs.last_head(deps, account.account_id)
-    begun = last.point if last else START
-    if begun.seq == account.seq and account.head in ("", begun.digest):
-        return None
-    entries = _until(deps.store.ledger(account.account_id, begun.seq), account.seq, [])
-    walked = await walk(entries, {}, key=await deps.names_key(), after=begun)
-    if isinstance(walked, Misfit):
-        return walked
-    sums = tuple(getattr(account, name) for name in chain.SUMS)
-    misfit = compared(walked, seq=account.seq, head=account.head, sums=sums)
-    return misfit or await proofs.sign_head(deps, walked, deps.now())
+
+    point: Point
+    named: NameBucket
+    signed: int
+    beyond: int
+
+
+async def walk_on(deps: Dependencies, account: Account, until: datetime) -> Walked | Misfit | None:
+    """Walk from the last signed head to the account's last entry.
+
+    None: the time was over before. The next walk goes on where this one stopped, because a head was signed there.
+    Raises ValueError if a head is not what was signed.
+    """
+    key = await deps.names_key()
+    named, last = bucket_names(key), await proofs.last_head(deps, account.account_id)
+    point = last.point if last else START
+    signed, later = point.seq, list[int]()
+    entries = _until(deps.store.ledger(account.account_id, point.seq), account.seq, later)
+    async with aclosing(pages(entries, {}, key=key, after=point, named=named)) as walking:
+        async for found in walking:
+            if isinstance(found, Misfit):
+                return found
+            point, late = found, deps.now() >= until and found.seq < account.seq
+            if late or point.seq - signed >= SIGN_AFTER:
+                signed = (await proofs.sign_head(deps, point, deps.now())).seq
+            if late:
+                return None
+    return Walked(point, named, signed, later[0] if later else 0)
 
 
 async def _until(entries: AsyncIterator[LedgerEntry], seq: int, later: list[int]) -> AsyncIterator[LedgerEntry]:
@@ -105,21 +142,28 @@ async def _until(entries: AsyncIterator[LedgerEntry], seq: int, later: list[int]
         yield entry
 
 
-def compared(point: Point, *, seq: int, head: str, sums: tuple[int, ...]) -> Misfit | None:
-    """Whether the account's row is where its ledger ends: the same number, digest and sums."""
-    if seq > point.seq:
-        return Misfit(point.seq + 1, Flaw.MISSING, f"the ledger ends at {point.seq}, and the account at {seq}")
-    if seq < point.seq:
-        return Misfit(seq + 1, Flaw.INSERTED, f"the account ends at {seq}, and the ledger at {point.seq}")
-    if (head or chain.NOTHING_BEFORE) != point.digest:
-        return Misfit(seq, Flaw.CHANGED, f"the account has another digest of entry {seq} than the ledger")
+def compared(point: Point, account: Account, named: NameBucket = str) -> Misfit | None:
+    """Whether the account's row is where its ledger ends: the same number, digest, sums and buckets."""
+    if account.seq > point.seq:
+        text = f"the ledger ends at {point.seq}, and the account at {account.seq}"
+        return Misfit(point.seq + 1, Flaw.MISSING, text)
+    if account.seq < point.seq:
+        text = f"the account ends at {account.seq}, and the ledger at {point.seq}"
+        return Misfit(account.seq + 1, Flaw.INSERTED, text)
+    if (account.head or chain.NOTHING_BEFORE) != point.digest:
+        text = f"the account has another digest of entry {account.seq} than the ledger"
+        return Misfit(account.seq, Flaw.CHANGED, text)
+    sums = tuple(getattr(account, name) for name in chain.SUMS)
     if sums != point.sums:
         wrong = next(name for name, one, other in zip(chain.SUMS, sums, point.sums, strict=True) if one != other)
-        return Misfit(seq, Flaw.SUMS, f"{wrong} of the account is not the sum of its ledger")
+        return Misfit(account.seq, Flaw.SUMS, f"{wrong} of the account is not the sum of its ledger")
+    buckets = {named(each.terms.bucket_id): (each.available, each.held) for each in account.buckets}
+    if buckets != point.buckets:
+        return Misfit(account.seq, Flaw.SUMS, "the buckets of the account are not those of its ledger")
     return None
 
 
-def _first(walked: Point | Misfit, names: list[Misfit]) -> Misfit:
+def _first(walked: Point | Misfit, names: list[Misfit]) -> Point | Misfit:
     """The first of what was found."""
     found = [*names, *([walked] if isinstance(walked, Misfit) else [])]
-    return min(found, key=lambda misfit: misfit.seq)
+    return min(found, key=lambda misfit: misfit.seq) if found else walked

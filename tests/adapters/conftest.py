@@ -13,7 +13,7 @@ from dev.fakes.blobs import FakeBlobs
 from dev.fakes.commands import FakeCommands
 from dev.fakes.destinations import FakeDestinations
 from dev.fakes.index import FakeIndex
-from dev.fakes.moved import FakeMovedAccounts
+from dev.fakes.moved import FakeMovedAccounts, FakeNights
 from dev.fakes.store import FakeStore
 from dev.fakes.switches import FakeSwitches
 from dev.fakes.waiting import FakeWaitingList
@@ -24,6 +24,7 @@ from shared.adapters.azure_storage.tables import (
     TableDestinations,
     TableIndex,
     TableMovedAccounts,
+    TableNights,
     TableService,
     TableStore,
     TableSwitches,
@@ -102,6 +103,14 @@ async def table_moved(table_service: TableService) -> TableMovedAccounts:
 
 
 @pytest_asyncio.fixture
+async def table_nights(table_service: TableService) -> TableNights:
+    """The progress of a night, in a new table."""
+    name = fresh_name()
+    await TableMovedAccounts(table_service, name).ensure()
+    return TableNights(table_service, name)
+
+
+@pytest_asyncio.fixture
 async def blob_containers(blob_service: BlobServiceClient, azurite: Azurite) -> AsyncIterator[AllBlobs]:  # a fixture
     """New containers."""
     account = StorageAccount.by_string(azurite.connection_string, "blob")
@@ -166,6 +175,13 @@ def moved(request: pytest.FixtureRequest) -> FakeMovedAccounts | TableMovedAccou
     """No account has moved."""
     real: TableMovedAccounts | None = None if request.param == "fake" else request.getfixturevalue("table_moved")
     return real or FakeMovedAccounts()
+
+
+@pytest.fixture(params=FAKE_AND_REAL)
+def nights(request: pytest.FixtureRequest) -> FakeNights | TableNights:
+    """No night has begun."""
+    real: TableNights | None = None if request.param == "fake" else request.getfixturevalue("table_nights")
+    return real or FakeNights()
 
 
 @pytest.fixture(params=FAKE_AND_REAL)

@@ -149,6 +149,15 @@ async def test_a_turn_brings_no_row_back(index: OpenIndex) -> None:
     assert await index.get(KEY) is None
 
 
+async def test_the_keys_of_an_account_are_those_of_its_rows(index: OpenIndex) -> None:
+    """Of all its users, with a turn or without; not those of an account whose id begins alike, or of none."""
+    mine = [Key("acme", "one"), Key("ada", "one", "acme"), Key("ada", "two", "acme")]
+    for key in (*mine, Key("acme-2", "one"), Key("acm", "one"), Key("acme", "one", "rival")):
+        await index.put(open_row(key))
+    assert sorted(await index.of_account("acme")) == sorted(mine)
+    assert list(await index.of_account("ac")) == []
+
+
 async def test_what_waits_for_an_approval_is_found_by_its_account(index: OpenIndex) -> None:
     """Only rows whose request was published, of one account or of all; moving one again keeps that."""
     mine, other, plain = Key("ada", "one", "acme"), Key("ada", "two", "acme2"), Key("bob", "three", "acme")

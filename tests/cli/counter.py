@@ -11,7 +11,7 @@ import io
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dev.fakes.blobs import FakeBlobs
@@ -28,6 +28,7 @@ from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import Dependencies, Unavailable
+from shared.views.generation import Seen
 
 SECRETS = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=root;SharedAccessKey=bus-secret",
@@ -88,6 +89,8 @@ class FakeApp:
     answers: Mapping[str, str]
     trouble: str = ""
     closed: int = 0
+    seen: Seen = field(default_factory=Seen)
+    looked: list[str] = field(default_factory=list)
     #: Replicate's client library, for the commands that use more of it than its port has.
     connected: Connected | None = None
 
@@ -109,7 +112,7 @@ class FakeApp:
     def replicate(self) -> Connected:
         """What the test has set. `catalog check` is tested in tests/adapters/replicate_api/test_check.py."""
         if self.connected is None:
-            raise NotImplementedError
+            raise Unavailable(Dependency.REPLICATE, "the test has none")
         return self.connected
 
     def edited_file(self, container: str, name: str) -> EditedFile:
@@ -118,6 +121,11 @@ class FakeApp:
 
     async def load_data_files(self) -> None:
         """Do nothing: no data file is in a blob."""
+
+    async def look(self, prediction_id: str) -> Seen:
+        """What the test has set."""
+        self.looked.append(prediction_id)
+        return self.seen
 
     async def health(self) -> Mapping[str, str]:
         """The states that the test has set."""

@@ -13,6 +13,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle.state import State
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import CancelRequest, GenerationRequest
+from shared.views.generation import Seen
 from tests.adapters import examples
 from tests.cli.counter import Counter
 
@@ -62,6 +63,27 @@ def test_show_prints_the_prompt_only_with_its_option(counter: Counter) -> None:
     assert "lake" not in counter.call("show", "one", "--json").out
     assert "A [bold]red\\x1b[31m lake :smile:" in counter.call("show", "one", "--prompt").out
     assert json.loads(counter.call("show", "one", "--prompt", "--json").out)["prompt"].startswith("A [bold]red\x1b")
+
+
+def test_show_names_a_queue_or_a_boot_apart_from_a_run(counter: Counter) -> None:
+    """Replicate is asked while it works on the generation, and its status page is shown beside it."""
+    counter.request(KEY)
+    counter.operations.seen = Seen("starting", "major: API errors")
+    lines = dict(line.split("  ", 1) for line in counter.call("show", "one").out.splitlines())
+    assert lines["at replicate"].strip() == "starting: it is queued, or its model boots"
+    assert lines["status page"].strip() == "major: API errors"
+    printed = json.loads(counter.call("show", "one", "--json").out)
+    assert (printed["prediction_status"], printed["status_page"]) == ("starting", "major: API errors")
+    assert counter.operations.looked == [counter.replicate.only_id] * 2
+    counter.operations.seen = Seen("processing")
+    assert "running" in counter.call("show", "one").out.split("at replicate")[1].splitlines()[0]
+
+
+def test_show_asks_nobody_about_what_has_ended(counter: Counter) -> None:
+    """Its row says all."""
+    counter.generate(KEY)
+    assert "at replicate" not in counter.call("show", "one").out
+    assert counter.operations.looked == []
 
 
 def test_show_as_json(counter: Counter) -> None:

@@ -209,7 +209,7 @@ def test_a_text_that_does_not_fit_its_digest_is_found_and_an_erased_one_fits() -
     facts = read(VECTORS[1])
     texts = {Named(kind): text for kind, text in VECTORS[1]["texts"].items()}
     assert chain.misnamed(KEY, facts, texts) is None
-    for kind in Named:
+    for kind in texts:
         assert chain.misnamed(KEY, facts, {**texts, kind: "mallory"}) is kind
         assert chain.misnamed(KEY, facts, {**texts, kind: ""}) is None
 
@@ -338,14 +338,17 @@ def test_a_walk_in_pages_is_the_walk(sizes: list[int]) -> None:
     assert chain.verify(left, HEADS, after=point) == chain.verify(WHOLE, HEADS)
 
 
-def test_a_walk_that_begins_at_a_head_has_no_buckets_to_compare() -> None:
-    """A head has the sums but no buckets; what it has is compared as ever."""
-    begun = chain.verify(WHOLE[:4], {})
-    assert isinstance(begun, Point)
-    head = replace(begun, buckets=None)
-    walked = chain.verify(WHOLE[4:], HEADS, after=head)
+def test_a_walk_names_buckets_as_its_caller_does_and_goes_on_from_any_point() -> None:
+    """A head has other names for buckets. Sums and buckets go on from those of the point, and never below zero."""
+    head = chain.verify(WHOLE[:4], {}, named=str.upper)
+    assert isinstance(head, Point)
+    walked = chain.verify(WHOLE[4:], HEADS, after=head, named=str.upper)
     assert isinstance(walked, Point)
     assert (walked.seq, walked.digest, walked.sums) == (9, WHOLE[-1].digest, (99, 95, 0, 4, 0, 0))
+    assert walked.buckets == {"B1": (95, 0)}
+    empty = chain.verify(WHOLE[4:], HEADS, after=replace(head, buckets={}), named=str.upper)
+    assert isinstance(empty, Misfit)
+    assert (empty.flaw, empty.text) == (Flaw.SUMS, "bucket B1 would be below zero")
     wrong = chain.verify(WHOLE[4:], HEADS, after=replace(head, sums=(99, 0, 0, 99, 0, 0)))
     assert isinstance(wrong, Misfit)
     assert (wrong.seq, wrong.flaw) == (5, Flaw.SUMS)

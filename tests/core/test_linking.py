@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.money import chain, linking
+from shared.core.money import buckets, chain, linking
+from shared.core.money.account import Account
 from shared.core.money.chain import By, Flaw, Misfit, Named, Point, keyed
 from shared.core.money.linking import StandIns
 from shared.worker import walking
@@ -77,6 +78,16 @@ def ledger(count: int) -> list[Entry]:
     return entries
 
 
+def account_of(seq: int, head: str, credits: int, held: int = 0) -> Account:  # noqa: A002  # the app's word
+    """The account of such a ledger: each credit is a bucket, and the first ``held`` are held."""
+    made = tuple(
+        buckets.Bucket(buckets.Terms(f"grant:{each}", AT), int(each > held), int(each <= held))
+        for each in range(1, credits + 1)
+    )
+    left = credits - held
+    return Account(account_id="acme", granted=credits, available=left, held=held, seq=seq, head=head, buckets=made)
+
+
 async def read(entries: list[Entry]) -> AsyncIterator[Any]:
     """As a store yields them."""
     for each in entries:
@@ -139,8 +150,7 @@ async def test_a_whole_ledger_fits_however_many_pages_it_has(count: int) -> None
     assert isinstance(walked, Point)
     assert walked.seq == count
     head = entries[-1].digest if entries else ""
-    sums = (count, count, 0, 0, 0, 0)
-    assert compared(walked, seq=count, head=head, sums=sums) is None
+    assert compared(walked, account_of(count, head, count)) is None
 
 
 async def test_erased_names_break_nothing() -> None:
@@ -187,13 +197,15 @@ async def test_an_account_that_is_elsewhere_than_its_ledger_is_named() -> None:
     entries = ledger(3)
     walked = await walk(read(entries), {})
     assert isinstance(walked, Point)
-    sums, head = (3, 3, 0, 0, 0, 0), entries[-1].digest
-    for (seq, digest, having), expected in (
-        ((4, "0" * 64, sums), (4, Flaw.MISSING)),
-        ((2, entries[1].digest, sums), (3, Flaw.INSERTED)),
-        ((3, "0" * 64, sums), (3, Flaw.CHANGED)),
-        ((3, head, (3, 2, 1, 0, 0, 0)), (3, Flaw.SUMS)),
+    head = entries[-1].digest
+    other = replace(account_of(3, head, 3), buckets=(buckets.Bucket(buckets.Terms("other", AT), 3),))
+    for account, expected in (
+        (account_of(4, "0" * 64, 3), (4, Flaw.MISSING)),
+        (account_of(2, entries[1].digest, 3), (3, Flaw.INSERTED)),
+        (account_of(3, "0" * 64, 3), (3, Flaw.CHANGED)),
+        (account_of(3, head, 3, held=1), (3, Flaw.SUMS)),
+        (other, (3, Flaw.SUMS)),
     ):
-        found = compared(walked, seq=seq, head=digest, sums=having)
+        found = compared(walked, account)
         assert found is not None
         assert (found.seq, found.flaw) == expected

@@ -17,7 +17,7 @@ from shared.core.money.heads import Head
 from shared.core.money.signed import Document, Signature
 
 AT = datetime(2026, 11, 28, 3, 30, 0, 5, tzinfo=UTC)
-HEAD = Head(account="a" * 64, seq=7, digest="b" * 64, sums=(9, 4, 3, 2, 0, 0), at=AT)
+HEAD = Head(account="a" * 64, seq=7, digest="b" * 64, sums=(9, 4, 3, 2, 0, 0), buckets=(("c" * 64, 4, 3),), at=AT)
 SIGNED_BY = Signature("0123456789abcdef", "c" * 128)
 
 #: What facts may hold: no float, no half of a surrogate pair.
@@ -120,6 +120,11 @@ WRONG_HEADS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "a time in another form": lambda facts: facts | {"at": "2026-11-28T03:30:00.000005+00:00"},
     "five sums": lambda facts: facts | {"sums": {"granted": 9}},
     "a sum below zero": lambda facts: facts | {"sums": facts["sums"] | {"held": -3}},
+    "no buckets": lambda facts: {name: value for name, value in facts.items() if name != "buckets"},
+    "buckets by name": lambda facts: facts | {"buckets": {"c": [4, 3]}},
+    "a bucket of two": lambda facts: facts | {"buckets": [["c", 4]]},
+    "a bucket below zero": lambda facts: facts | {"buckets": [["c", -4, 3]]},
+    "a bucket without a name": lambda facts: facts | {"buckets": [[None, 4, 3]]},
     "a digest that is a number": lambda facts: facts | {"digest": 1},
 }
 
@@ -132,10 +137,10 @@ def test_what_is_no_head_is_refused(name: str) -> None:
 
 
 def test_a_walk_goes_on_from_a_head() -> None:
-    """The point of a head is where the walk that made it ended, without buckets; no entries are no head."""
-    point = chain.Point(account="a" * 64, seq=7, digest="b" * 64, sums=(9, 4, 3, 2, 0, 0), buckets={"b": (4, 3)})
+    """The point of a head is where the walk that made it ended; no entries are no head."""
+    point = chain.Point(account="a" * 64, seq=7, digest="b" * 64, sums=(9, 4, 3, 2, 0, 0), buckets={"c" * 64: (4, 3)})
     assert heads.head_of(point, AT) == HEAD
-    assert HEAD.point == replace(point, buckets=None)
+    assert HEAD.point == point
     assert heads.signed_digests([HEAD, replace(HEAD, seq=9, digest="d" * 64)]) == {7: "b" * 64, 9: "d" * 64}
     with pytest.raises(ValueError, match="without entries"):
         heads.head_of(chain.START, AT)

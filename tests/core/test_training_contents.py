@@ -73,7 +73,7 @@ def test_anything_else_is_refused_by_its_name(name: str, said: str) -> None:
     assert said in sentence
 
 
-def test_kinds_are_told_by_extension_in_any_case() -> None:
+def test_kinds_are_known_by_extension_in_any_case() -> None:
     """A training's archive has pictures and captions; weights come with texts."""
     assert [kind_of(name, PICTURES) for name in ("a.JPG", "b.jpeg", "c.Png", "d.webp")] == [EntryKind.PICTURE] * 4
     assert kind_of("a.txt", PICTURES) is EntryKind.CAPTION
@@ -141,7 +141,7 @@ FILES = st.dictionaries(st.text("abc\u00e9/.", min_size=1, max_size=20), st.bina
 
 @given(FILES)
 def test_a_packed_file_is_read_by_another_library(files: dict[str, bytes]) -> None:
-    """Names and contents come back, its size was known before, and it is the same twice."""
+    """Names and contents are read as they were, its size was known before, and it is the same twice."""
     first, second = (_packed(files) for _ in range(2))
     assert first == second
     assert len(first) == packed_bytes((name, len(content)) for name, content in files.items())

@@ -36,8 +36,8 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "admission.py",
         (
             (
-                "        if exceeded and isinstance(quote_now, Quote):\n",
-                "        if isinstance(None, Quote) and exceeded:\n",
+                "    if exceeded and isinstance(quoted, Quote):\n",
+                "    if isinstance(None, Quote) and exceeded:\n",
             ),
         ),
         worker_test(_APPROVING + "test_it_waits_screened_with_nothing_held_and_an_event_asks"),
@@ -68,7 +68,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
         "only an operator or an approver decides",
         WORKER + "approving.py",
-        (("        if not may_decide(current.account, command.by):\n", "        if may_decide is None:\n"),),
+        (
+            (
+                "        if not may_decide(current.account, found.approval if found else None, command.by):\n",
+                "        if may_decide is None:\n",
+            ),
+        ),
         worker_test(_APPROVING + "test_nobody_else_may_decide"),
     ),
     Guard(
@@ -105,8 +110,8 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "    if found.approval is None or found.approval.pending:\n        await ask(deps, found, loaded)\n",
-                "    if found.approval is None or found.approval.pending:\n",
+                "            await ask(deps, found, loaded, exceeded.free_at, published)\n            return\n",
+                "            return\n",
             ),
         ),
         worker_test(_APPROVING + "test_a_crash_before_the_event_is_made_good_by_the_check"),

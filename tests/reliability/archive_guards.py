@@ -77,7 +77,7 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
         _ARCHIVES + "weights.py",
         "        if begin != end:\n",
         "        if begin < 0:\n",
-        _READ + "test_a_header_that_does_not_account_for_every_byte_is_none",
+        _READ + "test_a_header_that_does_not_account_for_every_byte_is_refused",
     ),
     _guard(
         "a text beside weights is a text",

@@ -3,11 +3,13 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.command_guards`` prints it).
 """
 
-from tests.reliability.guards import WORKER, Guard, core_test, table
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
 
 _FOUND = "    return found is not None and found.request is not None and bool(found.request.digest)\n"
 
 _CLASHES, _COMMANDS = "tests/worker/test_clashes.py::", "tests/worker/test_account_commands.py::"
+
+_RIVALS = "test_command_rivals.py::test_"
 
 COMMAND_GUARDS: tuple[Guard, ...] = (
     Guard(
@@ -93,7 +95,7 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a command that was decided is not decided again",
         WORKER + "account_commands.py",
-        (("    if record.answer is None:\n", "    if True:\n"),),
+        (("    if record.answer is None:\n        record =", "    if True:\n        record ="),),
         f"{_COMMANDS}test_what_was_decided_is_not_tried_again",
     ),
     Guard(
@@ -130,6 +132,36 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         "shared/core/commands/parsing.py",
         (("    _refuse_unknown(command, known, body)\n", ""),),
         core_test("test_account_commands.py::test_a_misspelt_expiry_makes_no_credits_that_never_expire"),
+    ),
+    Guard(
+        "a worker that was taken for dead makes nothing that was refused",
+        CORE + "events/command_event.py",
+        (("        return self.reason in _MADE_NOTHING\n", "        return False\n"),),
+        worker_test(f"{_RIVALS}a_worker_that_was_taken_for_dead_makes_nothing_that_was_refused[refund before the end]"),
+    ),
+    Guard(
+        "a worker that was taken for dead decides nothing that was refused",
+        WORKER + "approving.py",
+        (
+            (
+                "        return replace(_decided(deps, found, command, answer), mark=(kind, command.command_id))\n",
+                "        return _decided(deps, found, command, answer)\n",
+            ),
+        ),
+        worker_test(
+            f"{_RIVALS}a_worker_that_was_taken_for_dead_makes_nothing_that_was_refused[approve before the request]"
+        ),
+    ),
+    Guard(
+        "what a worker that was taken for dead has made is the answer",
+        WORKER + "account_commands.py",
+        (
+            (
+                "        record = await deps.commands.settle(command, answer, deps.now(), is_made=True)\n",
+                "        del answer\n",
+            ),
+        ),
+        worker_test(f"{_RIVALS}what_a_worker_that_was_taken_for_dead_has_made_is_what_is_answered"),
     ),
 )
 

@@ -3,7 +3,7 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.money_guards`` prints it).
 """
 
-from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
+from tests.reliability.guards import CORE, WORKER, Guard, core_test, flow_test, table, worker_test
 
 _MONEY = CORE + "money/"
 
@@ -92,7 +92,7 @@ MONEY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a slot of the last 24 hours counts until all of it is out",
         _MONEY + "windows.py",
-        (("_SLOT_S, _SLOTS = 15 * 60, 96\n", "_SLOT_S, _SLOTS = 15 * 60, 95\n"),),
+        (("SLOT_S, SLOTS = 15 * 60, 96\n", "SLOT_S, SLOTS = 15 * 60, 95\n"),),
         core_test("test_windows.py::test_a_slot_counts_until_all_of_it_is_out"),
     ),
     Guard(
@@ -135,8 +135,8 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "saving.py",
         (
             (
-                "    posted = opening.posted(recorded, payer_of(deps, loaded), deps.now())\n",
-                "    posted = opening.posted(recorded, None, deps.now())\n",
+                "    return opening.posted(recorded, payer_of(deps, loaded), deps.now())\n",
+                "    return opening.posted(recorded, None, deps.now())\n",
             ),
         ),
         worker_test("test_accounts.py::test_an_end_that_never_opened_is_in_the_ledger_of_an_account_that_exists"),
@@ -146,8 +146,8 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "saving.py",
         (
             (
-                '    sealed = posted.sealed(loaded.account.head if loaded.account else "", key)\n',
-                "    sealed = posted if key else posted\n",
+                '    return receipted(posted.sealed(loaded.account.head if loaded.account else "", names))\n',
+                "    return receipted(posted if names else posted)\n",
             ),
         ),
         worker_test("test_auditing.py::test_sound_books_have_no_difference"),
@@ -155,7 +155,12 @@ MONEY_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a bucket's credits are those of the ledger",
         WORKER + "auditing.py",
-        (("    pairs += replay.buckets_beside(account)\n", ""),),
+        (
+            (
+                '        pairs += [(f"{label} {what}", one, other) for what, one, other in both]\n',
+                "",
+            ),
+        ),
         worker_test("test_auditing.py::test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_mended"),
     ),
     Guard(
@@ -163,6 +168,45 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "auditing.py",
         (("        return not fits or entry.digest != self.head\n", "        return False\n"),),
         worker_test("test_auditing.py::test_an_entry_that_was_changed_is_reported"),
+    ),
+    Guard(
+        "what is due comes with the end of a generation",
+        _MONEY + "moves.py",
+        (
+            (
+                "    so_far = brought(account, posting)\n    sums = Sums(available=amount - captured,",
+                "    so_far = Moved(account)\n    sums = Sums(available=amount - captured,",
+            ),
+        ),
+        flow_test("webhook in the next period"),
+    ),
+    Guard(
+        "what is due comes with a hold",
+        _MONEY + "moves.py",
+        (
+            (
+                "    so_far = brought(account, posting)\n    account, user = so_far.account",
+                "    so_far = Moved(account)\n    account, user = so_far.account",
+            ),
+        ),
+        flow_test("request at the end of a period"),
+    ),
+    Guard(
+        "what is refunded to a bucket that has expired expires",
+        _MONEY + "moves.py",
+        (
+            (
+                "    return _without_expired(so_far, so_far.entries[-1].at)\n",
+                "    return so_far\n",
+            ),
+        ),
+        flow_test("refund of credits that have expired"),
+    ),
+    Guard(
+        "a refund that a crash cut off is not made twice",
+        WORKER + "accounts.py",
+        ((" moves.said_of_refund(amount, key)):\n", " moves.said_of_refund(amount, key)) and False:\n"),),
+        flow_test("refund"),
     ),
 )
 

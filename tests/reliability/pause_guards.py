@@ -48,6 +48,12 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_a_pause_that_never_ends_gives_nothing_up_and_what_is_left_of_a_wait_still_counts",
     ),
     Guard(
+        "no request is given up while its pauses cannot be read",
+        WORKER + "handler.py",
+        (("    except Unavailable:\n        return False\n", "    except Unavailable:\n        return True\n"),),
+        f"{_TEST}test_a_request_is_not_given_up_while_its_pauses_cannot_be_read",
+    ),
+    Guard(
         "a pause counts against no patience of a check",
         WORKER + "checking.py",
         (("<= deps.limits.patience_s + paused.total_seconds():", "<= deps.limits.patience_s:"),),
@@ -122,7 +128,7 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
     Guard(
         "two commands for switches at once are both kept",
         "dev/fakes/switches.py",
-        (('        if etag != str(self._etag or ""):\n', "        if etag is None:\n"),),
+        (('        if board.etag != str(self._etag or ""):\n', "        if board.etag is None:\n"),),
         f"{_TEST}test_two_commands_at_once_are_both_kept",
     ),
 )

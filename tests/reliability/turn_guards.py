@@ -3,9 +3,12 @@
 The table in docs/reliability.md is made of these (``python3 -m tests.reliability.turn_guards`` prints it).
 """
 
-from tests.reliability.guards import CORE, Guard, table
+from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
 
 _SHARES, _GIVING = CORE + "turns/shares.py", CORE + "turns/giving.py"
+_TAKING, _PARKING, _LOOKING = WORKER + "turns.py", WORKER + "parking.py", WORKER + "looking.py"
+_TURNS, _AT_ONCE = worker_test("test_turns.py::"), worker_test("test_turns_at_once.py::")
+_PAUSED = f"{_TURNS}test_a_paused_generation_gives_its_turn_back_and_waits_for_one_after_the_pause"
 
 
 def _core(test: str) -> str:
@@ -84,6 +87,132 @@ TURN_GUARDS: tuple[Guard, ...] = (
         _SHARES,
         (("    return spare_tokens >= 0 and (", "    return spare_tokens < 0 and ("),),
         "tests/reliability/test_fairness.py::test_below_the_share_nothing_is_read",
+    ),
+    Guard(
+        "a turn is written before the others are counted",
+        _TAKING,
+        (
+            ("    await deps.index.put(replace(wanted.row, turn=turn))\n", ""),
+            (
+                "    if taken:\n        deps",
+                "    if taken:\n        await deps.index.put(replace(wanted.row, turn=turn))\n        deps",
+            ),
+        ),
+        f"{_AT_ONCE}test_of_ten_at_once_never_more_than_two_are_in_flight[0]",
+    ),
+    Guard(
+        "who is one too many has no turn",
+        _TAKING,
+        (("concurrency is None or len(others) < concurrency:", "len(others) < 1000:"),),
+        f"{_TURNS}test_what_is_beyond_the_concurrency_waits_as_received_with_nothing_held",
+    ),
+    Guard(
+        "a turn that was given is counted again",
+        _TAKING,
+        (
+            (
+                "(free and wanted.asking.concurrency is None)",
+                "wanted.given or (free and wanted.asking.concurrency is None)",
+            ),
+        ),
+        f"{_AT_ONCE}test_a_turn_that_was_given_is_counted_again",
+    ),
+    Guard(
+        "what comes later does not overtake what waits",
+        _TAKING,
+        (
+            ("    if await deps.waiting.place(wanted.account_id) is not None:\n", "    if False:\n"),
+            ("    if any(place.account_id == wanted.account_id for place in places):\n", "    if False:\n"),
+        ),
+        f"{_TURNS}test_what_waits_is_not_overtaken_by_what_comes_later",
+    ),
+    Guard(
+        "what this instance took counts though it was not read",
+        _TAKING,
+        (("        deps.recent_turns.took(turn)\n", "        pass\n"),),
+        f"{_TURNS}test_the_apps_limit_is_shared_by_weight_and_refuses_nobody",
+    ),
+    Guard(
+        "nothing is read where nothing is near its bound",
+        _TAKING,
+        (("    free = wanted.given or _surely_free(deps, wanted, places)\n", "    free = wanted.given\n"),),
+        f"{_TURNS}test_nothing_is_read_where_nothing_is_near_its_bound",
+    ),
+    Guard(
+        "what was parked meanwhile is left parked",
+        WORKER + "admission.py",
+        (("        if waits_for_turn(current.generation) and current", "        if False and current"),),
+        f"{_AT_ONCE}test_what_was_parked_meanwhile_is_left_parked",
+    ),
+    Guard(
+        "what was opened meanwhile has its turn",
+        _PARKING,
+        (("        await deps.index.give(turn, after.due_at(deps.timing))\n", "        pass\n"),),
+        f"{_AT_ONCE}test_what_was_opened_meanwhile_has_its_turn",
+    ),
+    Guard(
+        "what a dependency stops has no turn",
+        WORKER + "requests.py",
+        (("            await deps.index.release(key, due_at)\n", "            await deps.index.move(key, due_at)\n"),),
+        f"{_AT_ONCE}test_a_given_turn_that_a_dependency_stops_is_given_back",
+    ),
+    Guard(
+        "what is paused gives its turn back",
+        WORKER + "deferring.py",
+        (
+            (
+                "move = deps.index.release if generation.reason is Reason.PAUSED else deps.index.move",
+                "move = deps.index.move",
+            ),
+        ),
+        _PAUSED,
+    ),
+    Guard(
+        "after a pause it needs a turn again",
+        WORKER + "creates.py",
+        (("    if not await may_go_on(deps, waiting, loaded):\n", "    if False:\n"),),
+        _PAUSED,
+    ),
+    Guard(
+        "what waits for its turn is not given up",
+        WORKER + "checking.py",
+        (
+            (
+                "    if waits_for_turn(found):\n        await check_parked(deps, found, loaded, row)\n        return\n",
+                "",
+            ),
+        ),
+        f"{_TURNS}test_a_limit_in_flight_gives_nobody_up",
+    ),
+    Guard(
+        "a turn whose message is lost is sent again",
+        _PARKING,
+        (("    if row.turn is not None:\n", "    if False:\n"),),
+        f"{_TURNS}test_a_turn_whose_message_is_lost_is_sent_again",
+    ),
+    Guard(
+        "a look asks for the next before it gives",
+        _LOOKING,
+        (("    if rows:\n        await ask_for_looks(deps)\n", ""),),
+        f"{_AT_ONCE}test_a_look_that_fails_has_asked_for_the_next",
+    ),
+    Guard(
+        "what has a turn is given no second one",
+        _LOOKING,
+        (("opened is None or opened.turn is not None or found is None or not waits_for_turn(found)", "found is None"),),
+        f"{_AT_ONCE}test_what_has_a_turn_or_ended_is_passed_over",
+    ),
+    Guard(
+        "of two looks at once one gives",
+        "shared/worker/looking.py",
+        (("        saved = await deps.waiting.save_place(row, after)\n", "        saved = row\n"),),
+        f"{_AT_ONCE}test_two_looks_at_once_give_one_turn_once",
+    ),
+    Guard(
+        "a place follows the plan of its account",
+        _LOOKING,
+        (("            after = _of_plan(after, plan.weight, plan.concurrency)\n", "            pass\n"),),
+        f"{_TURNS}test_a_place_follows_the_plan",
     ),
 )
 

@@ -285,11 +285,14 @@ async def test_the_audit_logs_each_difference(fake_app: FakeApp, caplog: pytest.
     """It logs nothing while the account agrees with its ledger."""
     await use_fake_app(fake_app)
     timer = TimerRequest(past_due=False, schedule_status={}, schedule={})
+    fake_app.world.pass_time(86_400)
     assert await call("audit", timer) is None
     assert "audit" not in caplog.text
+    await fake_app.world.open_account("bob")
     fake_app.world.store.entries.clear()
+    fake_app.world.pass_time(86_400)
     assert await call("audit", timer) is None
-    assert "audit: account ada, ledger granted: the account says 10, counted were 0" in caplog.text
+    assert "audit: account bob, ledger granted: the account says 10, counted were 0" in caplog.text
 
 
 async def test_health_is_503_while_a_dependency_is_down(fake_app: FakeApp, monkeypatch: pytest.MonkeyPatch) -> None:

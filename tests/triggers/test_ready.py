@@ -91,7 +91,8 @@ async def test_an_unusable_data_file_is_red_and_one_line_a_minute(
     made = App(Settings.from_env(ENVIRONMENT | {setting: place}))
     made._health = Health(lambda: {"settings": made.pings()["settings"]})
     app.use(made)
-    health = await invocation.check_health()
+    well, health = await invocation.check_health()
+    assert not well
     assert health["settings"] == f"{setting} cannot be used; the log says why"
     assert place not in json.dumps(dict(health))
     caplog.clear()

@@ -1,5 +1,6 @@
 """Limits of the whole app: what several instances open together, what is rebuilt, and what it costs."""
 
+import asyncio
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from shared.core.money.tally import EMPTY, Tally, of_accounts
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_request
+from shared.core.safety.moderation import Assessment
 from shared.ports import Dependencies, Envelope, Unavailable, UnreadableRow
 from shared.ports.app_windows import AppUse, TallyRow
 from shared.ports.switches import RecentSwitches
@@ -100,6 +102,7 @@ async def test_what_is_exceeded_is_what_was_opened_within_five_seconds() -> None
     world.pass_time(4)
     assert await asks(world, other, "bob", "late") is State.REJECTED
     assert sum(each[0] for each in really_used(world).slots.values()) == 8
+    assert await used(world) == really_used(world)
 
 
 async def test_an_instance_exceeds_nothing_by_itself_though_it_reads_only_each_five_seconds() -> None:
@@ -109,6 +112,27 @@ async def test_an_instance_exceeds_nothing_by_itself_though_it_reads_only_each_f
     states = [await asks(world, one, "ada", f"{number}") for number in range(7)]
     assert states == [State.RUNNING] * 5 + [State.REJECTED] * 2
     assert (world.app_windows.reads, world.app_windows.writes) == (1, 5)
+
+
+async def test_requests_at_once_in_one_instance_exceed_nothing() -> None:
+    """Of accounts that know nothing of each other: all are admitted before the first is saved."""
+    world = await app()
+    one = instance(world)
+    envelope = Envelope("app", enqueued_at=world.now())
+    for account_id in ("kim", "lee", "max", "noa"):
+        await world.open_account(account_id)
+    names = ("ada", "bob", "eve", "kim", "lee", "max", "noa")
+    all_admitted, screened = asyncio.Barrier(len(names)), world.screener.text
+
+    async def waits(text: str, plan: str = "") -> Assessment:
+        await all_admitted.wait()
+        return await screened(text, plan)
+
+    world.screener.text = waits  # type: ignore[method-assign]
+    await asyncio.gather(*(worker.handle(one, _request(each, "1"), envelope, "unused") for each in names))
+    states = [world.saved(Key(each, "1")).state for each in names]
+    assert sorted(states) == [State.REJECTED] * 2 + [State.RUNNING] * 5
+    assert await used(world) == really_used(world)
 
 
 async def test_without_a_limit_of_the_app_nothing_is_read_or_written() -> None:

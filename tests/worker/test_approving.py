@@ -349,6 +349,7 @@ async def test_a_look_at_what_still_needs_an_approval_changes_nothing() -> None:
     await worker.set_limit(world.deps, "ada", Limit(limit_id="x", window=Span.HOUR, amount=9), Command(command_id="x"))
     await world.pump()
     assert (world.saved(), world.index.rows[KEY], len(world.messenger.approvals)) == (before, row, 1)
+    assert not [each for each in world.messenger.dropped if "approval" in each]
     await world.tick(DAYS_3 + 60)
     assert world.saved().reason is Reason.APPROVAL_EXPIRED
     world.at_rest()

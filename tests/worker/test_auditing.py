@@ -1,22 +1,25 @@
 """The audit: accounts beside their ledgers."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from dev.fakes.accounts import edited
 from dev.fakes.store import FakeStore
-from dev.fakes.world import World
+from dev.fakes.world import START, World
 from shared import worker
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.money.account import Account
 from shared.core.money.entries import LedgerEntry
-from shared.ports import Unavailable, UnreadableRow
-from shared.worker.auditing import AT_ONCE, NIGHTS, Difference
+from shared.ports import Dependencies, Loaded, NightProgress, Unavailable, UnreadableRow
+from shared.worker.auditing import AT_ONCE, Difference
+
+DAY = timedelta(days=1)
 
 
 async def differences(world: World) -> list[Difference]:
@@ -80,8 +83,6 @@ async def test_a_row_that_cannot_be_read_costs_one_accounts_audit(where: str) ->
         ("user009", "bucket grant:welcome available"),
     ]
     assert str(found[0]).startswith("account user003 cannot be compared: row user003/")
-    seen = [user_id async for user_id, _ in worker.audit_tonight(world.deps)]
-    assert sorted(seen) == sorted(store.saved_accounts)
     (alone,) = [each async for each in worker.audit(world.deps, "user003")]
     assert alone.unreadable
 
@@ -142,22 +143,102 @@ async def test_several_accounts_are_looked_at_at_a_time() -> None:
     assert store.saved_accounts == before
 
 
-async def test_an_account_that_changes_meanwhile_is_no_difference() -> None:
-    """A generation opens after its account was read: the second look sees both."""
-    world, _ = await crowd(1)
-    (stale,) = [account async for account in world.store.accounts()]
-    await world.ask(Key("user000", "one"))
+class Moving(FakeStore):
+    """A store in which somebody moves the account, once, before each of its reads in turn."""
 
-    class Stale(SlowStore):
-        async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
-            await asyncio.sleep(0)
-            yield stale
+    def __init__(self, at: int, move: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._left, self._move = at, move
 
-    late = Stale()
-    vars(late).update(vars(world.store))
-    world.deps = replace(world.deps, store=late)
-    assert await differences(world) == []
-    assert world.telemetry.total("darkroom.audit_differences") == 0
+    async def _somebody_moves(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            await self._move()
+
+    async def load_account(self, account_id: str) -> tuple[Account | None, str]:
+        """See ``Store``."""
+        await self._somebody_moves()
+        return await super().load_account(account_id)
+
+    async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
+        """See ``Store``."""
+        await self._somebody_moves()
+        async for entry in super().ledger(account_id, after):
+            yield entry
+
+    async def generations(self, account_id: str) -> AsyncIterator[AnyGeneration]:
+        """See ``Store``."""
+        async for generation in super().generations(account_id):
+            await self._somebody_moves()
+            yield generation
+        await self._somebody_moves()
+
+    async def load(self, key: Key, version: str = "") -> Loaded:
+        """See ``Store``."""
+        await self._somebody_moves()
+        return await super().load(key, version)
+
+
+async def _paid(world: World, key: Key) -> None:
+    prediction_id = world.generation(key).attempt.prediction_id
+    assert prediction_id is not None
+    world.replicate.succeed(prediction_id)
+    await world.webhook(prediction_id)
+
+
+async def _opens_and_ends(world: World) -> None:
+    await world.ask(Key("ada", "four"))
+    await world.cancel(Key("ada", "four"))
+
+
+ACTS: Mapping[str, Callable[[World], Awaitable[object]]] = {
+    "opens": lambda world: world.ask(Key("ada", "four")),
+    "ends": lambda world: world.cancel(Key("ada", "two")),
+    "is paid": lambda world: _paid(world, Key("ada", "two")),
+    "opens and ends": _opens_and_ends,
+    "is granted credits": lambda world: worker.grant(world.deps, "ada", 3, grant_id="more"),
+}
+
+
+@pytest.mark.parametrize("of_a_night", [False, True])
+@pytest.mark.parametrize("act", ACTS)
+async def test_an_account_that_moves_meanwhile_is_no_difference(act: str, *, of_a_night: bool) -> None:
+    """Whatever moves, and before whichever read: the audit compares at one number. A difference beside it is found."""
+    at = 0
+    while True:
+        at += 1
+        world, moved = World(), list[int]()
+        await world.open_account()
+        for each in ("one", "two", "three"):
+            await world.ask(Key("ada", each))
+
+        async def move(world: World = world, moved: list[int] = moved) -> None:
+            moved.append(world.account().seq)
+            await ACTS[act](world)
+
+        moving = Moving(at, move)
+        vars(moving).update(vars(world.store))
+        deps = replace(world.deps, store=moving)
+        for broken in (False, True):
+            if broken:
+                del world.store.saved_generations[Key("ada", "three")]
+            found = await (_looked_at(deps) if of_a_night else _audited(deps))
+            assert [each.what for each in found] == (["open holds"] if broken else []), (at, broken)
+        if not moved:
+            break
+    assert at > 3
+
+
+async def _audited(deps: Dependencies) -> list[Difference]:
+    return [each async for each in worker.audit(deps, "ada")]
+
+
+async def _looked_at(deps: Dependencies) -> list[Difference]:
+    deps = replace(deps, now=lambda: START + timedelta(days=1))
+    progress = NightProgress(began_at=deps.now(), day=START.date())
+    return [
+        each async for looked in worker.Call(deps, progress, deps.now() + DAY).looks() for each in looked.differences
+    ]
 
 
 async def test_a_ledger_that_cannot_be_read_ends_the_audit_and_leaves_nothing_behind() -> None:
@@ -170,30 +251,6 @@ async def test_a_ledger_that_cannot_be_read_ends_the_audit_and_leaves_nothing_be
             await differences(world)
         assert asyncio.all_tasks() == mine
     assert store.reading == 0
-
-
-async def test_a_night_looks_at_every_account_once() -> None:
-    """On every day of the cycle, whichever accounts come first."""
-    world, _ = await crowd(5 * NIGHTS)
-    store_order = sorted(world.store.saved_accounts)
-    orders = set()
-    for _ in range(NIGHTS):
-        seen = [user_id async for user_id, found in worker.audit_tonight(world.deps) if not found]
-        assert sorted(seen) == store_order
-        orders.add(tuple(seen))
-        world.pass_time(86_400)
-    assert len(orders) == NIGHTS
-
-
-async def test_nights_that_are_too_short_reach_every_account_in_a_week() -> None:
-    """Canceled after a third of the accounts each night: after all nights every account was compared."""
-    world, _ = await crowd(10 * NIGHTS)
-    reached: set[str] = set()
-    for _ in range(NIGHTS):
-        async with aclosing(worker.audit_tonight(world.deps)) as looks:
-            reached |= {(await anext(looks))[0] for _ in range(10 * NIGHTS // 3)}
-        world.pass_time(86_400)
-    assert reached == set(world.store.saved_accounts)
 
 
 async def test_an_entry_that_was_changed_is_reported(world: World) -> None:

@@ -224,10 +224,10 @@ async def test_a_move_that_cannot_be_decided_fails_nobody_else(world: World, lin
     async def fails() -> Saving:
         return await save(world.deps, second, raises, await world.deps.store.load(second))
 
-    tasks = await held(line, [hold(world.deps, first), fails(), hold(world.deps, third)])
+    tasks = await held(line, [hold(world.deps, first), hold(world.deps, third), fails()])
     results = await let_go(line, tasks)
-    assert isinstance(results[1], ValueError)
-    assert isinstance(results[2], Changed)
+    assert isinstance(results[1], Changed)
+    assert isinstance(results[2], ValueError)
     sound(world, [first, third])
 
 
@@ -275,6 +275,25 @@ async def test_a_canceled_call_leaves_the_line(world: World, line: Line) -> None
     assert [type(each) for each in results] == [Changed, asyncio.CancelledError, Changed, Changed]
     assert line.tried == [1, 2]
     sound(world, [key for key in keys_of(4) if key.generation_id != "g1"])
+
+
+async def test_a_call_that_is_canceled_while_moves_are_gathered_is_not_saved(world: World, line: Line) -> None:
+    """The leader waits for more moves, and one that waits with it goes away."""
+    world.deps.pending.met_rival("ada", world.time)
+    tasks: list[asyncio.Task[Saving]] = []
+
+    async def sleep(_: float) -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+
+    deps = replace(world.deps, sleep=sleep)
+    tasks += [asyncio.create_task(hold(deps, key)) for key in keys_of(3)]
+    results = await let_go(line, tasks)
+    assert [type(each) for each in results] == [Changed, asyncio.CancelledError, Changed]
+    assert line.tried == [2]
+    sound(world, [key for key in keys_of(3) if key.generation_id != "g1"])
 
 
 async def test_a_call_that_is_canceled_when_its_turn_has_come_hands_over(world: World, line: Line) -> None:

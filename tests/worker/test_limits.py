@@ -78,8 +78,9 @@ async def warned_world(limit: Limit = BUDGET) -> World:
 async def test_a_warning_is_published_once_for_each_step() -> None:
     """With the generation that reached it: an event, its answer, its history, and what is shown of it."""
     world = await warned_world()
-    for number in range(4):
+    for number in range(5):
         await world.ask(Key("ada", f"{number}"))
+    assert not world.generation(Key("ada", "4")).notices
     published = [(event.key and event.key.generation_id, event.notice.step) for event in world.messenger.warnings]
     assert published == [("1", 50), ("2", 80), ("3", 100)]
     assert len({event.event_id for event in world.messenger.warnings}) == 3

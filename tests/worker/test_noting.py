@@ -1,16 +1,20 @@
 """An account is noted before its first move of a day, and no later move of that day writes a row."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, START, World
 from shared import worker
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import AnyGeneration, Transition
 from shared.core.lifecycle.state import State
-from shared.ports import NotedToday, Unavailable
+from shared.ports import Loaded, NotedToday, Unavailable
 from shared.ports.moved import MOST_REMEMBERED
 
 TODAY = START.date()
@@ -68,6 +72,39 @@ async def test_nothing_moves_before_it_is_noted(world: World, way: str) -> None:
         with pytest.raises(Unavailable):
             await acts[way]()
     assert world.account() == before
+
+
+class OverMidnight(FakeStore):
+    """A store whose first move takes until the next day. It keeps which accounts were noted as a group was saved."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        vars(self).update(vars(world.store))
+        self._world = world
+        self.noted: list[set[str]] = []
+
+    async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
+        """See ``Store``."""
+        if not self.noted:
+            for _ in range(50):
+                await asyncio.sleep(0)
+            self._world.time = START + timedelta(days=1)
+        return await super().commit(loaded, transition)
+
+    async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
+        """See ``Store``."""
+        self.noted.append(set(self._world.moved.rows.get(self._world.now().date(), set())))
+        return await super().commit_group(group)
+
+
+async def test_no_group_moves_before_it_is_noted(world: World) -> None:
+    """Moves that a process has at hand are saved together, on a day on which the account was not noted yet."""
+    store = OverMidnight(world)
+    world.deps = replace(world.deps, store=store)
+    await asyncio.gather(*(world.ask(Key("ada", f"g{number}")) for number in range(5)))
+    assert store.noted
+    assert all(noted == {"ada"} for noted in store.noted)
+    assert world.balances() == (5, 5, 0)
 
 
 async def test_a_save_without_a_move_is_not_noted(world: World) -> None:

@@ -136,6 +136,36 @@ async def test_a_pause_that_never_ends_gives_nothing_up_and_what_is_left_of_a_wa
     assert (found.state, found.reason) == (State.REJECTED, Reason.SAFETY_UNAVAILABLE)
 
 
+async def test_a_request_is_not_given_up_while_its_pauses_cannot_be_read(world: World) -> None:
+    """It was paused for two days. Then the screener and, for once, the switches fail: it is not refused."""
+    await command(world, until=until(world, 2 * DAY))
+    await world.ask()
+    screened, read = world.screener.text, world.switches.read
+    fails: list[str] = []
+
+    async def slow(*given: Any) -> Any:
+        if fails:
+            return await screened(*given)
+        fails.append("screener")
+        world.pass_time(6)
+        raise Unavailable(Dependency.CONTENT_SAFETY, "down")
+
+    async def fails_once() -> Any:
+        if fails == ["screener"]:
+            fails.append("switches")
+            raise Unavailable(Dependency.TABLES, "down")
+        return await read()
+
+    world.screener.text = slow  # type: ignore[method-assign,assignment]
+    world.switches.read = fails_once  # type: ignore[method-assign]
+    for _ in range(47):
+        await world.tick(HOUR)
+    while not world.replicate.ids() and world.time < START + timedelta(days=2, hours=1):
+        await world.tick(60)
+    assert fails == ["screener", "switches"]
+    assert (world.generation().state, len(world.replicate.ids())) == (State.RUNNING, 1)
+
+
 @pytest.mark.parametrize("waits", [False, True])
 async def test_a_cancel_works_while_paused(world: World, waits: bool) -> None:
     """Received or waiting: it ends at once, and the hold is back."""

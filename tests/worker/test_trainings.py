@@ -368,8 +368,8 @@ async def test_a_training_that_nobody_finds_ends_as_lost_and_is_stopped_if_heard
     assert (world.generation().state, world.generation().reason) == (State.FAILED, Reason.LOST)
     assert world.balances() == (1000, 0, 0)
     assert len(world.replicate.creates) == 1
-    (told,) = [facts for name, _, facts in world.telemetry.steps if name == "training_lost"]
-    assert told == {"model": "trainer", "usd_micros": 3000}
+    (reported,) = [facts for name, _, facts in world.telemetry.steps if name == "training_lost"]
+    assert reported == {"model": "trainer", "usd_micros": 3000}
     world.replicate.start(training)
     await world.webhook(training)
     assert world.replicate.canceled == [training]

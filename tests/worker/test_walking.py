@@ -1,4 +1,4 @@
-"""The night's walk: from the last signed head, and signed only if all since then is whole."""
+"""The night's walk: from the last signed head, and signed only if all since then is whole. See test_nights.py."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -13,6 +13,7 @@ from shared.core.money.chain import Flaw, Misfit
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head
 from shared.worker import proofs, walking
+from shared.worker.walking import Walked
 
 NIGHT = timedelta(days=1).total_seconds()
 
@@ -36,9 +37,21 @@ async def picture(world: World, key: Key) -> None:
 
 
 async def night(world: World) -> dict[str, list[str]]:
-    """One night's audit: the differences of each account, as texts."""
+    """One night's audit of the accounts that moved: the differences of each, as texts."""
     world.pass_time(NIGHT)
-    return {name: [str(each) for each in found] async for name, found in worker.audit_tonight(world.deps)}
+    progress = await worker.begin_call(world.deps)
+    assert progress is not None
+    call = worker.Call(world.deps, progress, world.now() + timedelta(hours=1))
+    return {looked.account_id: [str(each) for each in looked.differences] async for looked in call.looks()}
+
+
+async def signed(world: World) -> Head:
+    """Walk ada's ledger on from its last head, and sign where it ends."""
+    account, _ = await world.store.load_account("ada")
+    assert account is not None
+    walked = await walking.walk_on(world.deps, account, world.now() + timedelta(hours=1))
+    assert isinstance(walked, Walked)
+    return await proofs.sign_head(world.deps, walked.point, world.now())
 
 
 async def test_each_night_signs_what_came_since(world: World) -> None:
@@ -47,10 +60,10 @@ async def test_each_night_signs_what_came_since(world: World) -> None:
     assert await night(world) == {"ada": [], "acme": []}
     first = await proofs.all_heads(world.deps, "ada")
     assert [head.seq for head in first] == [world.account().seq]
-    assert await night(world) == {"ada": [], "acme": []}
+    assert await night(world) == {}
     assert await proofs.all_heads(world.deps, "ada") == first
     await picture(world, Key("ada", "two"))
-    await night(world)
+    assert await night(world) == {"ada": []}
     newest, *older = await proofs.all_heads(world.deps, "ada")
     assert older == first
     assert (newest.seq, newest.digest) == (world.account().seq, world.account().head)
@@ -60,7 +73,7 @@ async def test_each_night_signs_what_came_since(world: World) -> None:
 async def test_a_night_reads_only_what_came_since_the_last_head(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was signed is not walked again: the walk asks for entries after the head's number."""
     await night(world)
-    signed = world.account().seq
+    before = world.account().seq
     await picture(world, Key("ada", "two"))
     asked: list[int] = []
     real = world.store.ledger
@@ -70,11 +83,8 @@ async def test_a_night_reads_only_what_came_since_the_last_head(world: World, mo
         return real(account_id, after)
 
     monkeypatch.setattr(world.store, "ledger", noted)
-    account, _ = await world.store.load_account("ada")
-    assert account is not None
-    head = await walking.sign_tonight(world.deps, account)
-    assert isinstance(head, Head)
-    assert (asked, head.seq) == ([signed], account.seq)
+    head = await signed(world)
+    assert (asked, head.seq) == ([before], world.account().seq)
 
 
 async def test_what_does_not_fit_is_reported_and_not_signed(world: World) -> None:
@@ -115,8 +125,10 @@ async def test_an_account_that_moves_meanwhile_is_signed_where_it_was_read(world
     account, _ = await world.store.load_account("ada")
     assert account is not None
     await picture(world, Key("ada", "two"))
-    head = await walking.sign_tonight(world.deps, account)
-    assert isinstance(head, Head)
+    walked = await walking.walk_on(world.deps, account, world.now() + timedelta(hours=1))
+    assert isinstance(walked, Walked)
+    assert walked.beyond == account.seq + 1
+    head = await proofs.sign_head(world.deps, walked.point, world.now())
     assert head.seq == account.seq < world.account().seq
     verified = await worker.verify(world.deps, "ada")
     assert isinstance(verified, walking.Verified)
@@ -130,3 +142,34 @@ async def test_an_entry_that_no_account_knows_is_found(world: World) -> None:
     found = await worker.verify(world.deps, "ada")
     assert isinstance(found, Misfit)
     assert (found.seq, found.flaw) == (last.seq + 1, Flaw.INSERTED)
+
+
+async def test_a_bucket_that_somebody_changed_is_found_though_the_sums_fit(world: World) -> None:
+    """Credits moved from one bucket to another by hand. A head has buckets, so a walk from it knows them too."""
+    await worker.grant(world.deps, "ada", 5, grant_id="more")
+    await night(world)
+    await worker.grant(world.deps, "ada", 1, grant_id="third")
+    account = world.account()
+    first, *others = account.buckets
+    second = others[0]
+    moved = (replace(first, available=first.available - 1), replace(second, available=second.available + 1))
+    world.store.put_account(replace(account, buckets=(*moved, *others[1:])))
+    names = sorted((first.terms.bucket_id, second.terms.bucket_id))
+    found = (await night(world))["ada"]
+    assert [text.split(": ")[0] for text in found] == [f"account ada, bucket {name} available" for name in names]
+    verified = await worker.verify(world.deps, "ada")
+    assert isinstance(verified, Misfit)
+    assert (verified.flaw, verified.text) == (Flaw.SUMS, "the buckets of the account are not those of its ledger")
+    assert len(await proofs.all_heads(world.deps, "ada")) == 1
+
+
+async def test_a_head_names_nobody(world: World) -> None:
+    """Neither the account nor its grants: what stands in it are keyed digests, in the order of the digests."""
+    await worker.grant(world.deps, "ada", 5, grant_id="invoice-of-ada")
+    await night(world)
+    (head,) = await proofs.all_heads(world.deps, "ada")
+    (name,) = (each for each in world.blobs.proofs if each.startswith("heads/"))
+    assert b"ada" not in world.blobs.proofs[name]
+    assert b"welcome" not in world.blobs.proofs[name]
+    assert sorted(each[1:] for each in head.buckets) == [(5, 0), (9, 0)]
+    assert list(head.buckets) == sorted(head.buckets)

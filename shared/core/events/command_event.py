@@ -36,6 +36,14 @@ class CommandAnswer:
     reason: CommandReason | None = None
     text: str = ""
 
+    @property
+    def made_nothing(self) -> bool:
+        """Whether nothing is saved under the command's id. Then nothing may be made under it any more, either."""
+        return self.reason in _MADE_NOTHING
+
+
+#: Any other answer of a command that was recorded is read from what it has made.
+_MADE_NOTHING = (CommandReason.NO_ACCOUNT, CommandReason.UNKNOWN_PLAN, CommandReason.NOT_POSSIBLE)
 
 APPLIED = CommandAnswer(outcome=CommandOutcome.APPLIED)
 

@@ -204,7 +204,8 @@ G_co = TypeVar("G_co", bound=Received | Generation | Closed, covariant=True)
 class Transition(Generic[G_co]):
     """What to save in one transaction: the generation and, if credits move, the account, its user and the entries.
 
-    ``steps`` name what happened, in order. ``version`` is what a training has made.
+    ``steps`` name what happened, in order. ``mark`` is the kind and id of the command that decided it, if one did. It
+    is saved too, so that a command which was refused decides nothing any more. ``version`` is what a training has made.
     """
 
     generation: G_co
@@ -212,6 +213,7 @@ class Transition(Generic[G_co]):
     user: User | None = None
     entries: tuple[LedgerEntry, ...] = ()
     steps: tuple[Happening, ...] = ()
+    mark: tuple[str, str] | None = None
     version: TrainedVersion | None = None
 
     def moving(self, moved: Moved) -> "Transition[G_co]":

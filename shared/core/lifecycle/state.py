@@ -28,7 +28,7 @@ NEXT: dict[State | None, frozenset[State]] = {
         {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
     ),
     State.RECEIVED: frozenset(
-        {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED},
+        {State.RECEIVED, State.SUBMITTING, State.WAITING, State.REJECTED, State.CANCELED, State.FAILED}
     ),
     State.SUBMITTING: frozenset({State.SUBMITTING, State.WAITING, State.RUNNING, State.FAILED, State.CANCELED}),
     State.WAITING: frozenset({State.WAITING, State.SUBMITTING, State.RUNNING, State.FAILED, State.CANCELED}),

@@ -24,7 +24,7 @@ def loss_of(attempt: Attempt) -> Happening:
 
 
 def version_made(generation: Generation, now: datetime) -> TrainedVersion | None:
-    """The version that a training has made. None if it is none that the account may use as a model."""
+    """The version that a training has made. None if the account may not use it as a model."""
     attempt, output = generation.attempt, generation.outputs[0]
     if not (attempt.trains and attempt.inherits and is_version_of(output.text, attempt.destination)):
         return None

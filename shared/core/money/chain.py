@@ -12,7 +12,7 @@ Rules of this file:
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -37,11 +37,12 @@ class By(StrEnum):
 
 
 class Named(StrEnum):
-    """The kinds of texts that stand in digests as keyed digests."""
+    """The kinds of texts that stand in digests, or in signed heads, as keyed digests."""
 
     ACCOUNT = "account"
     USER = "user"
     ENTRY = "entry"
+    BUCKET = "bucket"
     BY = "by"
     WHY = "why"
     ASKED = "asked"
@@ -144,15 +145,22 @@ def framed(fields: Iterable[str]) -> bytes:
     parts: list[bytes] = []
     for text in fields:
         encoded = text.encode()
-        parts += (len(encoded).to_bytes(4, "big"), encoded)
+        size = len(encoded)
+        parts.append(_SIZES[size] if size < len(_SIZES) else size.to_bytes(4, "big"))
+        parts.append(encoded)
     return b"".join(parts)
+
+
+#: The four bytes of the usual lengths: an entry has some forty fields, and a night walks millions of entries.
+_SIZES = tuple(size.to_bytes(4, "big") for size in range(256))
 
 
 def micros(at: datetime) -> str:
     """A time in UTC with six decimals, always: ``2026-11-28T22:44:45.000000Z``. Raises ValueError without a zone."""
     if at.tzinfo is None:
         raise ValueError("a time of the ledger needs a zone")
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    in_utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _maybe_micros(at: datetime | None) -> str:
@@ -218,32 +226,42 @@ class Misfit:
 class Point:
     """How far a walk has come: the last entry that fits, and the sums up to it.
 
-    ``buckets`` are those that are not empty: (available, held) by id. None if the walk began at a head, which has no
-    buckets: then a bucket's own total is not compared. ``account`` is empty before the first entry.
+    ``buckets`` are those that are not empty: (available, held) by the name that the walk gives them.
+    ``account`` is empty before the first entry.
     """
 
     account: str = ""
     seq: int = 0
     digest: str = NOTHING_BEFORE
     sums: tuple[int, ...] = (0,) * len(SUMS)
-    buckets: Mapping[str, tuple[int, int]] | None = field(default_factory=dict)
+    buckets: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 START = Point()
 
 
-def verify(entries: Iterable[Chained], heads: Mapping[int, str], *, after: Point = START) -> Point | Misfit:
+#: Returns the name under which a walk counts a bucket: its id, or what stands for it.
+NameBucket = Callable[[str], str]
+
+
+def verify(
+    entries: Iterable[Chained], heads: Mapping[int, str], *, after: Point = START, named: NameBucket = str
+) -> Point | Misfit:
     """Walk entries in the order in which they are saved. Returns how far they fit, or the first that does not.
 
     ``heads`` are signed digests by number; the caller has checked the signatures. A long chain is walked page by page:
-    each page begins ``after`` the point that the one before returned. At its end call ``ended``.
+    each page begins ``after`` the point that the one before returned. At its end call ``ended``. A walk that begins at
+    a signed head names buckets as heads do (``named``).
     """
     page, point = list(entries), after
     for index, entry in enumerate(page):
         misfit = _out_of_place(point, page, index) or _unbalanced(point, entry.facts)
         if misfit:
             return misfit
-        point = _advanced(point, entry)
+        changed = _buckets_after(point.buckets, entry.facts, named)
+        if wrong := next((name for name, left in changed.items() if min(left) < 0), None):
+            return Misfit(entry.facts.seq, Flaw.SUMS, f"bucket {wrong} would be below zero")
+        point = _advanced(point, entry, changed)
         if (signed := heads.get(point.seq)) is not None and signed != point.digest:
             since = max((seq for seq in heads if after.seq <= seq < point.seq), default=after.seq)
             what = f"the head that was signed has another digest; entries {since + 1} to {point.seq} are in question"
@@ -291,27 +309,26 @@ def _unbalanced(point: Point, facts: Facts) -> Misfit | None:
     for name, before, change in zip(SUMS, point.sums, facts.sums, strict=True):
         if before + change < 0:
             return Misfit(facts.seq, Flaw.SUMS, f"{name} would be {before + change}")
-    if point.buckets is not None:
-        for bucket_id, left in _buckets_after(point.buckets, facts).items():
-            if min(left) < 0:
-                return Misfit(facts.seq, Flaw.SUMS, f"bucket {bucket_id} would be below zero")
     return None
 
 
-def _buckets_after(before: Mapping[str, tuple[int, int]], facts: Facts) -> dict[str, tuple[int, int]]:
+def _buckets_after(
+    before: Mapping[str, tuple[int, int]], facts: Facts, named: NameBucket
+) -> dict[str, tuple[int, int]]:
     """The buckets that an entry changes, after it."""
     after: dict[str, tuple[int, int]] = {}
     for change in facts.buckets:
-        available, held = after.get(change.bucket_id) or before.get(change.bucket_id, (0, 0))
-        after[change.bucket_id] = (available + change.available, held + change.held)
+        name = named(change.bucket_id)
+        available, held = after.get(name) or before.get(name, (0, 0))
+        after[name] = (available + change.available, held + change.held)
     return after
 
 
-def _advanced(point: Point, entry: Chained) -> Point:
-    """The point after an entry that fits."""
+def _advanced(point: Point, entry: Chained, changed: Mapping[str, tuple[int, int]]) -> Point:
+    """The point after an entry that fits, and that has changed these buckets."""
     facts, buckets = entry.facts, point.buckets
-    if buckets is not None and facts.buckets:
-        merged = {**buckets, **_buckets_after(buckets, facts)}
-        buckets = {bucket_id: left for bucket_id, left in merged.items() if any(left)}
+    if changed:
+        merged = {**buckets, **changed}
+        buckets = {name: left for name, left in merged.items() if any(left)}
     sums = tuple(before + change for before, change in zip(point.sums, facts.sums, strict=True))
     return Point(account=facts.account, seq=facts.seq, digest=entry.digest, sums=sums, buckets=buckets)

@@ -149,3 +149,17 @@ async def test_a_picture_streams_as_its_address(world: World) -> None:
         "data: {}",
     ]
     assert (await world.http.get(f"/stream/{'p' * 26}")).status_code == 404
+
+
+async def test_a_model_of_ones_own_is_pushed(world: World) -> None:
+    """With `like` it gets a version of its own each time, which runs as the other model does; an unknown one is 400."""
+    for count in (1, 2):
+        pushed = (await world.http.post("/_sim/models", json={"name": "local/chat", "like": LLAMA})).json()
+        versions = (await ask(world, "GET", "/v1/models/local/chat/versions")).json()["results"]
+        assert len({each["id"] for each in versions}) == count
+        assert versions[0]["id"] == pushed["latest_version"]["id"] != MODELS[LLAMA].version
+    body = {"version": versions[0]["id"], "input": {"prompt": "foxes"}}
+    assert (await ask(world, "POST", "/v1/predictions", json=body)).json()["model"] == "local/chat"
+    for like in ("nobody/none", "local/empty", 7):
+        assert (await world.http.post("/_sim/models", json={"name": "local/other", "like": like})).status_code == 400
+    assert (await ask(world, "GET", "/v1/models/local/other")).status_code == 404

@@ -5,6 +5,7 @@ app_windows.py  TableAppWindows: what the whole app uses, a row for each instanc
 index.py        TableIndex: the open index, a row for each generation that is not finished and announced
 commands.py     TableCommands: which account commands were given, and what became of them
 moved.py        TableMovedAccounts: which accounts moved on which day
+nights.py       TableNights: how far the night's audit has come
 switches.py     TableSwitches: the kill switches, one row
 destinations.py TableDestinations: whose a training's destination is, a row for each
 waiting.py      TableWaitingList: the requests that wait for a turn
@@ -22,6 +23,7 @@ from shared.adapters.azure_storage.tables.destinations import TableDestinations
 from shared.adapters.azure_storage.tables.errors import TablesRefused
 from shared.adapters.azure_storage.tables.index import TableIndex
 from shared.adapters.azure_storage.tables.moved import TableMovedAccounts
+from shared.adapters.azure_storage.tables.nights import TableNights
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.adapters.azure_storage.tables.store import TableStore
 from shared.adapters.azure_storage.tables.switches import TableSwitches
@@ -34,6 +36,7 @@ __all__ = [
     "TableDestinations",
     "TableIndex",
     "TableMovedAccounts",
+    "TableNights",
     "TableService",
     "TableStore",
     "TableSwitches",

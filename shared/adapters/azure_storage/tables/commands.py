@@ -6,7 +6,8 @@ model has a partition of its own, whose name no account can have:
     command:{command_id}   one command: its content, and what became of it
 
 Rules of this file:
-1. A command's row is inserted once. Its answer is added once, on the condition of its ETag.
+1. A command's row is inserted once. Its answer is added once, on the condition of its ETag. An answer that nothing was
+   made comes with the row that forbids the command's move (store.py), in one transaction.
 2. This file imports the types of commands where it makes them, because every worker that starts loads the store.
 """
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from shared.adapters.azure_storage.errors import Answered
 from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns
 from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, translated
+from shared.adapters.azure_storage.tables.rows_money import mark_row
 from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.dependency import Dependency
 from shared.ports import CommandRecord, Unavailable
@@ -47,7 +49,9 @@ class TableCommands:
         stored, _ = await self._read(row)
         return _record(stored or row)
 
-    async def settle(self, command: "AccountCommand", answer: "CommandAnswer", at: datetime) -> CommandRecord:
+    async def settle(
+        self, command: "AccountCommand", answer: "CommandAnswer", at: datetime, *, is_made: bool = False
+    ) -> CommandRecord:
         """Implements ``Commands``. A row that was deleted meanwhile is written anew."""
         for _ in range(_TRIES):
             stored, etag = await self._read(_row(command, at))
@@ -59,9 +63,16 @@ class TableCommands:
                 "reason": answer.reason.value if answer.reason else None,
                 "text": answer.text or None,
             }
-            if await self._write(decided, etag):
+            mark = _mark(command) if answer.made_nothing and command.account_id and not is_made else None
+            if await self._write(decided, etag, mark):
                 return _record(decided)
+            if mark is not None and (await self._read(mark))[0] is not None and await self._has_no_answer(command, at):
+                return CommandRecord(command.digest, at)
         raise _rivals()
+
+    async def _has_no_answer(self, command: "AccountCommand", at: datetime) -> bool:
+        stored, _ = await self._read(_row(command, at))
+        return stored is not None and _record(stored).answer is None
 
     async def _read(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
         """The stored row of these keys and its ETag; None and "" if there is none."""
@@ -74,11 +85,13 @@ class TableCommands:
                     return None, ""
                 raise
 
-    async def _write(self, row: Row, etag: str) -> bool:
-        """Insert the row, or replace the one with this ETag. False: somebody else was faster."""
+    async def _write(self, row: Row, etag: str, mark: Row | None = None) -> bool:
+        """Insert the row, or replace the one with this ETag, and insert the mark. False: somebody else was faster."""
         with translated(self._name, self._service.role):
             try:
-                if etag:
+                if mark is not None:
+                    await self._service.rest.transact(self._name, [(row, etag), (mark, "")])
+                elif etag:
                     await self._service.rest.replace(self._name, row, etag)
                 else:
                     await self._service.rest.insert(self._name, row)
@@ -91,6 +104,10 @@ class TableCommands:
 
 def _rivals() -> Unavailable:
     return Unavailable(Dependency.TABLES, "a command's record is being changed by too many at once")
+
+
+def _mark(command: "AccountCommand") -> Row:
+    return mark_row(command.account_id, command.act.kind, command.command_id)
 
 
 def _row(command: "AccountCommand", at: datetime) -> Row:

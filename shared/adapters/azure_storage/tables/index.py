@@ -51,6 +51,10 @@ class TableIndex:
         published = {"asked": asked} if asked else {}
         await self._merge(key, {"due_at": due_at, "turn_at": rows.NO_TURN, **published})
 
+    async def of_account(self, account_id: str) -> Sequence[Key]:
+        """Implements ``OpenIndex``."""
+        return [row.key for row in await self._of_account(account_id, "", {}, rows.open_of)]
+
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """Implements ``OpenIndex``. A row without the column does not match."""
         found = await self._of_account(account_id, "turn_at gt @none", {"none": rows.NO_TURN}, rows.turn_of)
@@ -66,7 +70,8 @@ class TableIndex:
         """What a query finds of one account, or of all. "<" is the character after ";"."""
         of_account: dict[str, Any] = {}
         if account_id:
-            query += " and PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
+            query += " and " if query else ""
+            query += "PartitionKey eq @partition and RowKey ge @from and RowKey lt @to"
             partition = rows.open_partition(account_id)
             of_account = {"partition": partition, "from": f"{account_id};", "to": f"{account_id}<"}
         table = self._service.sdk.get_table_client(self._name)

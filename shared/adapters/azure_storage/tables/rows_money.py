@@ -36,9 +36,14 @@ def entry_key(seq: int) -> str:
     return f"entry:{seq:016d}"
 
 
-def move_key(move: Move, entry_id: str) -> str:
+def move_key(move: str, entry_id: str) -> str:
     """The RowKey of the row that forbids a second move of this kind and id."""
     return f"move:{move}:{entry_id}"
+
+
+def mark_row(account_id: str, kind: str, command_id: str) -> Row:
+    """The row that forbids a move of this kind and id, without one: its command was refused, or is no move."""
+    return {"PartitionKey": account_id, "RowKey": move_key(kind, command_id)}
 
 
 # Accounts and users.

@@ -55,6 +55,9 @@ def _writes(loaded: Loaded, transition: Transition[AnyGeneration]) -> list[Write
     writes: list[Write] = [(rows.generation_row(transition.generation), loaded.generation_etag)]
     if transition.account is not None:
         writes += _of_account(transition.account, loaded.account_etag, transition.user, loaded.user_etag)
+    if transition.mark is not None:
+        kind, command_id = transition.mark
+        writes.append((money.mark_row(transition.generation.key.account_id, kind, command_id), ""))
     return writes + _of_version(transition) + _of_ledger(transition.entries)
 
 
@@ -179,11 +182,14 @@ class TableStore:
         await self._write([*_of_account(account, etag, user, user_etag), *_of_ledger(entries)])
 
     async def entry(self, account_id: str, move: Move, entry_id: str) -> LedgerEntry | None:
-        """Implements ``Store``, with two point reads."""
+        """Implements ``Store``, with two point reads. The row of a refused command has no number."""
         moved, _ = await self._row(account_id, money.move_key(move, entry_id))
         if moved is None:
             return None
-        row, _ = await self._row(account_id, money.entry_key(Columns(moved).get("seq", int)))
+        seq = Columns(moved).maybe("seq", int)
+        if seq is None:
+            raise Conflict
+        row, _ = await self._row(account_id, money.entry_key(seq))
         return money.entry_of(row) if row else None
 
     async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:

@@ -17,7 +17,7 @@ from typing import Any
 from shared.core.catalog.drafting.guessing import Meanings, meanings
 from shared.core.catalog.drafting.published import Published, PublishedInput, PublishedOutput
 from shared.core.catalog.reading import CatalogError
-from shared.core.modality import Modality
+from shared.core.modality import InputKind, Modality
 
 #: How long a run is expected to take, and when it is ended at the latest, in seconds, by modality.
 _TIMES: Mapping[str, tuple[int, int]] = {
@@ -170,7 +170,7 @@ def _modality(published: Published, found: Meanings) -> tuple[Modality, str]:
     if published.example in _EXTENSIONS:
         return Modality(_EXTENSIONS[published.example]), ""
     fields = {name: meaning.table for name, meaning in found.sent.items()}
-    if any(table["type"] == "archive" for table in fields.values()):
+    if any(table["type"] == InputKind.ARCHIVE for table in fields.values()):
         return Modality.TRAINING, "it takes a zip"
     formats = published.inputs.get("output_format")
     extensions = {_EXTENSIONS.get(str(each).lower()) for each in (formats.choices if formats else ())}
@@ -187,7 +187,7 @@ def _modality(published: Published, found: Meanings) -> tuple[Modality, str]:
 def _by_words(published: Published, fields: Mapping[str, Mapping[str, Any]]) -> tuple[Modality, str]:
     words = " ".join([published.name, published.description, *(each.words for each in published.inputs.values())])
     prompt = published.inputs["prompt"].description.lower() if "prompt" in published.inputs else ""
-    if "video" in words.lower() or "first_frame" in words:
+    if re.search(r"video|first_frame", words, re.IGNORECASE):
         return Modality.VIDEO, "its schema speaks of video"
     if re.search(r"\b(music|audio|speech|voice)\b", words.lower()):
         return Modality.AUDIO, "its schema speaks of sound"

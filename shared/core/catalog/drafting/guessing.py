@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.core.catalog.drafting.published import PublishedInput
+from shared.core.modality import InputKind
 from shared.core.requests.field_types import Flag, Number, Text
 from shared.core.requests.fields import FIELD, PICTURES
 
@@ -38,6 +39,14 @@ class Meanings:
 
     sent: Mapping[str, Meaning]
     left_out: Mapping[str, str]
+
+
+#: The kinds with bounds, and those whose default is the entry's.
+_NUMBERS = (InputKind.WHOLE, InputKind.REAL)
+_WITH_DEFAULT = (*_NUMBERS, InputKind.FLAG, InputKind.CHOICE)
+
+#: What models call their one picture.
+_PICTURE_NAMES = frozenset({"image", "input_image", "img", "picture"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +94,13 @@ def _table(each: PublishedInput, rule: _Rule) -> Mapping[str, Any]:
         table["field"] = rule.field
     if each.choices:
         table["choices"] = list(each.choices)
-    elif rule.kind in ("whole", "real"):
+    elif rule.kind in _NUMBERS:
         table |= _bounds(each, rule)
-    if rule.kind == "images" and (most := _MOST_PICTURES.search(each.description.lower())):
+    if rule.kind == InputKind.IMAGES and (most := _MOST_PICTURES.search(each.description.lower())):
         table["to"] = int(most[1])
     if each.required and rule.field != "prompt":
         table["required"] = True
-    if each.default is not None and rule.kind in ("whole", "real", "flag", "choice") and rule.field != "seed":
+    if each.default is not None and rule.kind in _WITH_DEFAULT and rule.field != "seed":
         table["default"] = each.default
     if rule.field == "trigger_word" and isinstance(each.default, str):
         table["default"] = each.default
@@ -179,7 +188,7 @@ def _first_frame(each: PublishedInput) -> bool:
 
 
 def _the_picture(each: PublishedInput) -> bool:
-    return _is_address(each) and each.name in ("image", "input_image", "img", "picture")
+    return _is_address(each) and each.name in _PICTURE_NAMES
 
 
 def _pictures(each: PublishedInput) -> bool:

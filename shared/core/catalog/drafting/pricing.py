@@ -17,6 +17,7 @@ from typing import Any
 from shared.core.catalog.drafting.draft import Draft
 from shared.core.catalog.margin import credits_for
 from shared.core.catalog.reading import CatalogError
+from shared.core.modality import Modality
 from shared.core.money.pricing import Price, Unit
 
 _MEGAPIXELS = re.compile(r"(\d+(?:\.\d+)?) ?mp", re.ASCII)
@@ -78,9 +79,9 @@ def _per(table: Mapping[str, Any], prices: Sequence[Price]) -> str:
 
     for price in prices:
         per, field = _PER.get(price.unit, ("", ""))
-        if price.unit is Unit.GPU_SECOND and table.get("modality") == "training":
+        if price.unit is Unit.GPU_SECOND and table.get("modality") == Modality.TRAINING:
             per, field = "hundred_steps", "training_steps"
-        elif price.unit is Unit.GPU_SECOND and table.get("modality") in ("audio", "video"):
+        elif price.unit is Unit.GPU_SECOND and table.get("modality") in (Modality.AUDIO, Modality.VIDEO):
             per, field = "second", "duration_s"
         if per and has(field):
             return per

@@ -17,7 +17,7 @@ from shared.adapters.replicate.sdk.api import ReplicateApi
 from shared.adapters.replicate.sdk.api.naming import owner_and_name
 from shared.adapters.replicate.sdk.connector.artifacts import Artifacts
 from shared.adapters.replicate.sdk.connector.models import HARDWARE
-from shared.adapters.replicate.sdk.connector.versions import latest_version, ways_to_a_version
+from shared.adapters.replicate.sdk.connector.versions import OF_TRAINERS, latest_version, ways_to_a_version
 from shared.adapters.replicate.sdk.errors import NoFileError, NotFoundError, NotOfferedError, ValidationError
 
 _DEPLOY = "deployments.create"
@@ -149,7 +149,7 @@ def _check_deployment(deployed: str, username: str, config: Mapping[str, Any]) -
         why = "a deployment is seen and run by its account only"
         advice = "Leave visibility out. To publish a model, make a version of a public one."
         raise ValidationError(_DEPLOY, why, {"visibility": "enum"}, advice=advice)
-    if trains := sorted(set(config) & {"trainer", "input", "weights_input"}):
+    if trains := sorted(set(config) & OF_TRAINERS):
         why = f"{', '.join(trains)} need an adapter_path"
         raise ValidationError(_DEPLOY, why, dict.fromkeys(trains, "unknown"))
 

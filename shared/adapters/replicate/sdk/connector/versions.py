@@ -36,6 +36,9 @@ _TRAININGS = 300
 #: The first and the longest pause between two reads of a training, in seconds.
 _LOOKS_S = (2.0, 30.0)
 
+#: What a config says of the trainer; the rest is about the version.
+OF_TRAINERS = frozenset(("trainer", "input", "weights_input"))
+
 _WEIGHTS = re.compile(r"weights|lora|adapter", re.IGNORECASE)
 _SECRET = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
 
@@ -126,7 +129,7 @@ class Versions(Models):
             inputs[await self.weights_input(api, trainer, given.get("weights_input"))] = weights_url
         deadline = time.monotonic() + bound_s
         training = await self.train(trainer, destination=model_id, inputs=inputs)
-        kept = {name: value for name, value in given.items() if name not in ("trainer", "input", "weights_input")}
+        kept = {name: value for name, value in given.items() if name not in OF_TRAINERS}
         self._learned.configs[training.id] = {"version": version, **kept}
         return await _trained(api, training, bound_s, deadline)
 

@@ -1,0 +1,185 @@
+"""The night's audit: looks at the accounts that moved, and signs the heads of those that are whole.
+
+Rules of this file:
+1. A night is many short calls. Each goes on where the last one stopped: at the account after which it stopped, and
+   within that account at its last signed head. So a night costs what has changed, however much there is.
+2. Days are looked at in their order, and one that is over only: a move of it may still be noted before. What a night
+   leaves is the first work of the next one. Nothing is passed over.
+3. An account that was not whole is noted again for today, so each night reports it until it is.
+4. One account costs its own audit only. What cannot be read, and what nobody has thought of, is a difference of it.
+5. A night that does not come to its end says so: what was not looked at must not look healthy.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from shared.core.metric import Metric
+from shared.core.money.account import Account
+from shared.core.money.chain import Flaw, Misfit
+from shared.ports import Dependencies, NightProgress, Unavailable, UnreadableRow
+from shared.ports.moved import DAYS_KEPT
+from shared.worker import proofs, walking
+from shared.worker.auditing import Difference, ahead, audited, beside, unread
+from shared.worker.open_holds import held_at, in_index
+from shared.worker.walking import Walked
+
+logger = logging.getLogger("darkroom.worker")
+
+#: How long a night is, from its first call on, and how soon one call follows another.
+NIGHT, BETWEEN_CALLS = timedelta(hours=6), timedelta(minutes=5)
+
+#: The next night begins this long after the last one began, at the earliest.
+_NEXT_NIGHT = timedelta(hours=12)
+
+#: A move is noted on the day on which it is decided, and is saved within one invocation. So long after midnight a day
+#: is over on every clock.
+_OVER_AFTER = timedelta(minutes=15)
+
+#: The progress is saved at most this often within a call, and at its end.
+_KEEP_EVERY = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a night has seen of one account. ``finished`` is False if the time was over before."""
+
+    account_id: str
+    differences: list[Difference]
+    finished: bool = True
+
+
+class _TimeOverError(Exception):
+    """The time of the call was over before the account was walked to its end."""
+
+
+async def begin_call(deps: Dependencies) -> NightProgress | None:
+    """The progress that this call goes on with. None: there is nothing to do until the next night."""
+    now = deps.now()
+    try:
+        last = await deps.nights.progress()
+    except UnreadableRow:  # all is looked at anew
+        last = None
+    if last is None:
+        return NightProgress(began_at=now, day=_last_day(now) - timedelta(days=DAYS_KEPT - 1))
+    if now - last.began_at >= _NEXT_NIGHT:
+        if not last.logged and last.day <= _last_day(last.began_at):
+            _report_unfinished(deps, last)
+        return NightProgress(began_at=now, day=last.day, after=last.after)
+    if now - last.began_at >= NIGHT or (last.swept and last.day > _last_day(now)):
+        return None
+    return last
+
+
+class Call:
+    """One call of a night: the accounts that it looks at, and how far it has come (``progress``)."""
+
+    def __init__(self, deps: Dependencies, progress: NightProgress, until: datetime) -> None:
+        self.progress = progress
+        self._deps = deps
+        self._until = until
+        self._kept_at = deps.now()
+        self._is_over = False
+
+    async def looks(self) -> AsyncGenerator[Looked]:
+        """Look at one account after the other until the time is over. Saves how far it came."""
+        deps = self._deps
+        while self.progress.day <= _last_day(deps.now()):
+            day, blocked = self.progress.day, False
+            async with aclosing(ahead(self._accounts(day), self._look)) as looks:
+                async for looked in looks:
+                    blocked = blocked or not looked.finished
+                    if not blocked:  # what comes after one that is not finished comes again with it
+                        await self._advance(looked.account_id)
+                        yield looked
+            if blocked or self._is_over:
+                break
+            await deps.moved.forget(day - timedelta(days=DAYS_KEPT))
+            self.progress = replace(self.progress, day=day + timedelta(days=1), after="")
+        await self._end()
+
+    async def _accounts(self, day: date) -> AsyncIterator[str]:
+        async for account_id in self._deps.moved.of_day(day, self.progress.after):
+            if self._deps.now() >= self._until:
+                self._is_over = True
+                return
+            yield account_id
+
+    async def _advance(self, account_id: str) -> None:
+        self.progress = replace(self.progress, after=account_id, checked=self.progress.checked + 1)
+        if self._deps.now() - self._kept_at >= _KEEP_EVERY:
+            self._kept_at = self._deps.now()
+            await self._deps.nights.keep(self.progress)
+
+    async def _end(self) -> None:
+        """Save the progress. If there is more, and this was the night's last call, say so."""
+        now = self._deps.now()
+        if self.progress.day <= _last_day(now) and now + BETWEEN_CALLS >= self.progress.began_at + NIGHT:
+            _report_unfinished(self._deps, self.progress)
+            self.progress = replace(self.progress, logged=True)
+        await self._deps.nights.keep(self.progress)
+
+    async def _look(self, account_id: str) -> Looked:
+        try:
+            differences = await audited(self._deps, account_id, lambda: self._differences(account_id))
+        except _TimeOverError:
+            return Looked(account_id, [], finished=False)
+        if differences:
+            await self._deps.moved.note(account_id, self._deps.now().date())
+        return Looked(account_id, differences)
+
+    async def _differences(self, account_id: str) -> list[Difference]:
+        try:
+            return await _compared(self._deps, account_id, self._until)
+        except (Unavailable, UnreadableRow, _TimeOverError):
+            raise
+        except ValueError as error:
+            return [unread(account_id, str(error), "ledger head")]
+        except Exception as bug:  # noqa: BLE001  # or no account after this one would be looked at, in any night
+            return [unread(account_id, f"unexpected: {type(bug).__name__}")]
+
+
+async def _compared(deps: Dependencies, account_id: str, until: datetime) -> list[Difference]:
+    """Walk one account's ledger on, compare the account, and sign its head if it is whole."""
+    account, _ = await deps.store.load_account(account_id)
+    if account is None:  # it was noted, and then nothing was saved
+        return []
+    walked = await walking.walk_on(deps, account, until)
+    if walked is None:
+        raise _TimeOverError
+    if isinstance(walked, Misfit):
+        return [unread(account_id, str(walked), "ledger chain")]
+    return await _signed(deps, account, walked)
+
+
+async def _signed(deps: Dependencies, account: Account, walked: Walked) -> list[Difference]:
+    """The differences of an account whose chain is whole. If there is none, its head is signed."""
+    found = beside(account, walked.point.sums, walked.point.buckets, walked.named)
+    open_held, last = await held_at(deps, account, in_index(deps, account.account_id))
+    if account.held != open_held:
+        found.append(Difference(account.account_id, "open holds", account.held, open_held))
+    misfit = walking.compared(walked.point, account, walked.named)
+    if walked.beyond > last:
+        misfit = Misfit(walked.beyond, Flaw.INSERTED, f"the account ends at {last}")
+    if misfit and misfit.flaw is not Flaw.SUMS:
+        found.append(unread(account.account_id, str(misfit), "ledger chain"))
+    if not found and walked.point.seq > walked.signed:
+        await proofs.sign_head(deps, walked.point, deps.now())
+    return found
+
+
+def _last_day(now: datetime) -> date:
+    """The last day that is over."""
+    return (now - _OVER_AFTER).date() - timedelta(days=1)
+
+
+def _report_unfinished(deps: Dependencies, progress: NightProgress) -> None:
+    deps.telemetry.count(Metric.AUDITS_UNFINISHED)
+    logger.error(
+        "audit: not finished: of the accounts that moved on %s the last that was looked at is %s; %d in this night",
+        progress.day,
+        progress.after or "none",
+        progress.checked,
+    )
