@@ -26,4 +26,4 @@ class Archives(Protocol):
         """
 
     async def weights(self, file: BinaryIO, spare: BinaryIO) -> tuple[str, str]:
-        """Content type and extension of trained weights, by their own header. Raises ArchiveUnfit if they are not weights."""
+        """Content type and extension of trained weights, by their own header. Raises ArchiveUnfit for anything else."""

@@ -39,7 +39,7 @@ from shared.core.safety.moderation import (
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
 from shared.worker.judging import FILE_MISSING, ScreenedRequest, judge
-from shared.worker.naming import output_prefix
+from shared.worker.naming import handed_name, output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
 #: A URL lives this long beyond ``Cancel-After``: Replicate fetches an input when the prediction starts, and clocks
@@ -263,4 +263,4 @@ async def _upload_to_provider(
         if not await read(name, file):
             return None
         file.seek(0)
-        return await deps.providers[attempt.provider].upload(name.rpartition("/")[2], file)
+        return await deps.providers[attempt.provider].upload(handed_name(name), file)

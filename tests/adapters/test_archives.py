@@ -293,7 +293,7 @@ def test_a_safetensors_file_is_known_by_its_header(weights: bytes) -> None:
         b'{"a":"\xff"}',
     ],
 )
-def test_a_header_that_does_not_X(header: bytes) -> None:
+def test_a_header_that_does_not_account_for_every_byte_is_refused(header: bytes) -> None:
     """Gaps, overlaps, ends beyond the file, unknown types, shapes that do not fit, names given twice."""
     with pytest.raises(ArchiveUnfit, match="no safetensors file"):
         weights_of(io.BytesIO(raw_safetensors(header)), io.BytesIO())

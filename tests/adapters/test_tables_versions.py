@@ -28,6 +28,11 @@ async def test_a_version_is_saved_with_the_end_of_its_training_and_is_its_accoun
     assert (await store.load(Key("bob", "one"), name)).version is None
     assert [each async for each in store.versions("ada")] == [version]
     assert [each async for each in store.versions("bob")] == []
+    await store.forget_version("bob", name)
+    assert [each async for each in store.versions("ada")] == [version]
+    await store.forget_version("ada", name)
+    await store.forget_version("ada", name)
+    assert (await store.load(KEY, name)).version is None
 
 
 async def test_an_end_that_loses_leaves_no_version(store: Store) -> None:
