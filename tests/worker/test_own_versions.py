@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import VERSION
 from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, World
 from shared import worker
@@ -92,7 +93,9 @@ class _Counted(FakeStore):
         return await super().load(key, version)
 
 
-@pytest.mark.parametrize(("model", "read"), [(TRAINED_VERSION, [TRAINED_VERSION]), ("writer", [""])])
+@pytest.mark.parametrize(
+    ("model", "read"), [(TRAINED_VERSION, [TRAINED_VERSION]), ("writer", [""]), ("owner/song:" + VERSION, [""])]
+)
 async def test_its_row_is_read_with_the_others_and_only_if_it_is_named(model: str, read: list[str]) -> None:
     """No load more for either: a request for a catalogue's model reads no version."""
     world = await trained(await opened())
@@ -100,7 +103,11 @@ async def test_its_row_is_read_with_the_others_and_only_if_it_is_named(model: st
     world.deps = replace(world.deps, store=store)
     await _use(world, model=model)
     assert store.read == read
-    assert world.generation(USING).attempt.model == model
+    assert (
+        world.generation(USING).attempt.model == model.removeprefix("owner/").removesuffix(f":{VERSION}")
+        if "song" in model
+        else model
+    )
 
 
 async def test_a_lost_create_is_tried_again_on_the_version() -> None:
