@@ -9,7 +9,8 @@ Rules of this file:
 4. An uploaded sound cannot be screened. Only models whose modality the policy lets pass unscreened may read it. A
    training's archive is opened and screened (archives.py), and the model gets what was screened. Existence and size of
    a file are checked before anything is paid.
-5. A training's destination belongs to the account that pays. Any other one is refused, whether it exists or not.
+5. Weights that a model loads beside its own are a version of the account, or come from a host that the policy lists.
+6. A training's destination belongs to the account that pays. Any other one is refused, whether it exists or not.
 """
 
 import hashlib
@@ -37,6 +38,7 @@ from shared.core.safety.moderation import (
     unscreened,
 )
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.core.training.versions import unfit_weights
 from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
 from shared.worker.judging import FILE_MISSING, ScreenedRequest, judge
 from shared.worker.naming import handed_name, output_prefix
@@ -62,6 +64,13 @@ _NO_DESTINATION = Refusal(
 )
 
 
+#: The same for another account's version and for a host that is not listed.
+_NO_WEIGHTS = Refusal(
+    Reason.INVALID_REQUEST,
+    "lora_weights is not known. It must be a version that your account has trained, or on a host of the policy.",
+)
+
+
 async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: str) -> ScreenedRequest:
     """Screen the user's texts and the input image, and store the image for the model.
 
@@ -72,6 +81,8 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
         return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
     if message.destination is not None and not await _owns(deps, message, message.destination):
         return ScreenedRequest(message, _NO_DESTINATION)
+    if unfit_weights(message, deps.own_version, deps.policy.lora_hosts):
+        return ScreenedRequest(message, _NO_WEIGHTS)
     records: tuple[ScreeningRecord, ...] = ()
     if kinds := {kind for model in models for kind in file_kinds(model, message)}:
         copied = InputKind.ARCHIVE in kinds and (message.input_file or "").startswith(INPUT_PREFIX)

@@ -161,7 +161,8 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
         "a trained version is a model of its own account alone",
         "shared/worker/versions.py",
         "    if version is None or version.name != name:\n        return deps\n"
-        "    return replace(deps, catalog=with_version(deps.catalog, name, version.entry))",
+        "    if name != request.model:\n        return replace(deps, own_version=name)\n"
+        "    return replace(deps, own_version=name, catalog=with_version(deps.catalog, name, version.entry))",
         '    return replace(deps, catalog=with_version(deps.catalog, name, version.entry if version else "portrait"))',
         _OWN + "test_to_another_account_it_is_a_model_that_there_never_was",
     ),
@@ -178,6 +179,13 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
         "_NAME.fullmatch(model) is None or catalog.find(model) is not None:",
         "not model:",
         _OWN + "test_its_row_is_read_with_the_others_and_only_if_it_is_named",
+    ),
+    _guard(
+        "a model loads weights of its own account, or from a host that the policy lists",
+        "shared/worker/screening.py",
+        "    if unfit_weights(message, deps.own_version, deps.policy.lora_hosts):\n",
+        "    if not message:\n",
+        _OWN + "test_weights_of_another_account_or_host_are_refused_before_anything_is_held",
     ),
     _guard(
         "a training that would be stopped before its end is refused",

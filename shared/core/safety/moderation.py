@@ -119,6 +119,7 @@ class Policy:
     ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
     without any screening ("video", "audio", "training"). Of a training's pictures only so many are screened, drawn at
     random, as ``sample_pictures_above`` says; 0: all are.
+    ``lora_hosts`` are the hosts from which a model may load weights that a request names; nobody screens these.
     """
 
     version: str
@@ -129,6 +130,7 @@ class Policy:
     unscreened: frozenset[str] = frozenset()
     screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
     sample_pictures_above: int = 0
+    lora_hosts: frozenset[str] = frozenset()
 
     def thresholds(self, plan: str) -> Mapping[Category, int]:
         """From which severity each category is refused for a plan. A plan that the policy does not name has no own."""
