@@ -39,7 +39,10 @@ def list_versions(context: typer.Context, account: _Account) -> None:
     command_context, account_id = command_context_of(context), valid_id("the account", account)
 
     async def command(operations: Operations) -> int:
-        async for each in operations.deps.store.versions(account_id):
+        found = [each async for each in operations.deps.store.versions(account_id)]
+        if not found:
+            command_context.screen.say(f"{account_id} has trained no version.")
+        for each in found:
             command_context.screen.say(f"{each.name}  {each.made_at:%Y-%m-%d}  as {each.entry}, by {each.trainer}")
         return 0
 

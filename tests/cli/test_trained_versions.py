@@ -84,7 +84,7 @@ def test_what_an_account_has_trained_is_listed(owner: Owner) -> None:
     called = call(owner, "list", "--account", "ada")
     assert (called.code, called.err) == (0, "")
     assert called.out == f"{TRAINED_VERSION}  2026-11-21  as portrait, by trainer\n"
-    assert call(owner, "list", "--account", "bob").out == ""
+    assert call(owner, "list", "--account", "bob").out == "bob has trained no version.\n"
 
 
 def test_all_of_a_version_is_deleted(owner: Owner) -> None:
