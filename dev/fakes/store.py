@@ -181,6 +181,11 @@ class FakeStore:
         for account_id, account in list(self.saved_accounts.items()):
             yield self.unreadable.get(account_id, account)
 
+    async def forget_version(self, account_id: str, name: str) -> None:
+        """See ``Store``."""
+        await _turn()
+        self.saved_versions.pop((account_id, name), None)
+
     async def versions(self, account_id: str) -> AsyncIterator[TrainedVersion]:
         """See ``Store``."""
         await _turn()

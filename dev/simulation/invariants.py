@@ -97,6 +97,8 @@ class Observer:
         moved = tuple(entry.move for entry in transition.entries if entry.move not in DUE)
         require(moved == moves_of(before, transition, pays=pays), "moves go with states", (key, moved))
         require(ends == (Move.RESOLVE in moved), "an end resolves its hold", key)
+        makes = isinstance(after, Generation) and after.attempt.trains and after.state is State.SUCCEEDED
+        require(makes == (transition.version is not None), "a version is saved with its training's end", key)
         if opens and transition.account is not None:
             asked = after.approval if isinstance(after, Generation) else None
             approved = {(each.limit_id, each.scope) for each in asked.approvals} if asked else set()
@@ -217,7 +219,7 @@ def price_of(generation: Generation, catalog: Catalog) -> int:
     """The price of the model that was used, for each output that was stored; nothing without success."""
     if generation.state is not State.SUCCEEDED:
         return 0
-    return unit_credits(catalog.models[generation.attempt.model], generation.request) * len(generation.outputs)
+    return unit_credits(catalog.models[generation.attempt.entry], generation.request) * len(generation.outputs)
 
 
 def _opened(world: World) -> list[Generation]:

@@ -7,12 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from dev.fakes.archives import WEIGHTS_TAR, zipped
-from dev.fakes.catalogs import TEXT, VERSION, catalog, model
+from dev.fakes.catalogs import SEED, TEXT, VERSION, catalog, model
 from dev.fakes.world import KEY
 from dev.simulation.schedules import End, Faced, Flow, Stage
+from shared.core.keys import Key
 from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest
 from shared.core.safety.moderation import UNSCREENED_MODALITIES
+from shared.core.training.versions import TrainedVersion
+
+#: The version that is there at the start of the flows that use one.
+TRAINED = f"ada/lora:{VERSION}"
 
 #: The state at the start of these flows.
 _ONE_PICTURE = zipped(("harbour.jpg", b"a lighthouse"))
@@ -24,7 +29,9 @@ _ARCHIVE = {"type": "archive", "field": "input_file", "required": True}
 
 def _trainer(name: str, **changes: Any) -> dict[str, Any]:
     version: dict[str, Any] = {"replicate": f"owner/{name}:{VERSION}", "output": "version", "modality": "training"}
-    return model({"pictures": _ARCHIVE, "trigger_word": TEXT}, **version, credits=3, **changes)
+    return model(
+        {"pictures": _ARCHIVE, "trigger_word": TEXT}, **version, credits=3, version_entry="portrait", **changes
+    )
 
 
 _WRITES: dict[str, Any] = {"modality": "text", "output": "chunks"}
@@ -35,6 +42,7 @@ CATALOG = catalog(
         "writer": model({"prompt": TEXT, "system_prompt": TEXT}, replicate="owner/writer", **_WRITES),
         "writer-with-next": model(replicate="owner/next", **_WRITES, fallback=["writer"]),
         "song": model({"prompt": TEXT, "sound": _FILE}, replicate="owner/song", **_SOUNDS, credits=2),
+        "portrait": model({"prompt": TEXT, "seed": SEED}, replicate="owner/portrait", status="hidden"),
         "trainer": _trainer("trainer"),
         "trainer-with-next": _trainer("next", fallback=["trainer"]),
     }
@@ -86,6 +94,30 @@ def _training(stage: Stage) -> GenerationRequest:
     return GenerationRequest(
         key=KEY, model=name, input_file="ada/ada/pictures.zip", destination="ada/lora", trigger_word="LGHT"
     )
+
+
+def _on_version(stage: Stage) -> GenerationRequest:
+    """A picture by a version that the account has trained before."""
+    _prepare(stage)
+    world, key = stage.world, Key("ada", "training")
+    world.store.saved_versions["ada", TRAINED] = TrainedVersion(
+        name=TRAINED, entry="portrait", trainer="trainer", key=key, made_at=world.time
+    )
+    return GenerationRequest(key=KEY, prompt="Ada above the harbour", model=TRAINED)
+
+
+async def request_on_version(stage: Stage) -> Faced:
+    """A request for a picture by a version that the account has trained."""
+    return Faced(_on_version(stage))
+
+
+async def check_lost_on_version(stage: Stage) -> Faced:
+    """The create of such a picture was never made: the next attempt has to find the version again."""
+    request = _on_version(stage)
+    stage.world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await stage.hear(request)
+    stage.world.pass_time(400)
+    return Faced(Check(KEY))
 
 
 async def request_text(stage: Stage) -> Faced:
@@ -161,6 +193,8 @@ MODALITY_FLOWS: tuple[Flow, ...] = (
     Flow("request for a text", request_text, creates=True, ends=_TEXT_ENDS),
     Flow("request for a sound, with a file", request_sound, creates=True, ends=(End.SUCCEEDED, End.EXPIRED)),
     Flow("request for a training", request_training, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT_NEXT)),
+    Flow("request by a trained version", request_on_version, creates=True, ends=(End.SUCCEEDED,)),
+    Flow("check of a create by a trained version, lost", check_lost_on_version, creates=True, ends=(End.SUCCEEDED,)),
     Flow("webhook of a text", webhook_text, ends=_TEXT_ENDS),
     Flow("webhook of a training", webhook_training, ends=_TRAINING_ENDS),
     Flow("check of a training", check_training, ends=_TRAINING_ENDS),

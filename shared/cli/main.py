@@ -21,6 +21,7 @@ from shared.cli.printing import Screen
 from shared.cli.quoting import quote
 from shared.cli.receipts import keys, receipt
 from shared.cli.submitting import submit
+from shared.cli.trained_versions import version
 from shared.cli.training import train
 from shared.cli.uploads import upload
 from shared.cli.usage import usage
@@ -44,6 +45,7 @@ app.command("quote")(quote)
 app.command("upload")(upload)
 app.command("train")(train)
 app.add_typer(destination, name="destination")
+app.add_typer(version, name="version")
 app.command("cancel")(generations.cancel)
 app.command("show")(generations.show)
 app.command("open")(generations.open_)

@@ -24,13 +24,14 @@ from shared.cli.context import AccountToo, CommandContext, Operations, RefusedEr
 from shared.cli.destinations import USUAL_HARDWARE, Destination, Hardware, Public, check_destination, create_destination
 from shared.cli.generations import User, show_generation, show_line
 from shared.cli.submitting import read_back, with_options
+from shared.cli.trainers import sentence_about
 from shared.cli.training_folder import Folder, check_folder, check_size, pack, read_folder
 from shared.core.catalog.choosing import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.lifecycle.state import State
 from shared.core.modality import Modality
-from shared.core.reasons import Refusal, counted
+from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.field_types import Field
 from shared.core.requests.fields import FIELD, FIELDS
 from shared.core.requests.messages import GenerationRequest
@@ -142,7 +143,10 @@ async def _quoted(operations: Operations, message: GenerationRequest) -> Quote:
         raise RefusedError(f"Nothing was sent: there is a generation {message.key.generation_id} already.")
     quoted = admit(deps, message, payer_of(deps, loaded)).quoted
     if isinstance(quoted, Refusal):
-        raise RefusedError(f"Nothing was sent: {quoted.text} ({quoted.reason})")
+        why = f"Nothing was sent: {quoted.text} ({quoted.reason})"
+        if quoted.reason in (Reason.MODEL_RETIRED, Reason.UNKNOWN_MODEL):
+            why = f"{why} {await sentence_about(operations, message.model or '')}".rstrip()
+        raise RefusedError(why)
     return quoted
 
 

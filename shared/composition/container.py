@@ -24,7 +24,7 @@ from shared.config.settings import Settings, SettingsError
 from shared.core.lifecycle.attempt import Timing
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.reasons import counted
-from shared.ports import Archives, Dependencies, Inputs, Limits
+from shared.ports import Archives, Dependencies, Images, Inputs, Limits
 from shared.triggers.health import Note
 from shared.triggers.replicate_webhook import WebhookDependencies
 
@@ -74,8 +74,6 @@ class Container(SafetyPart):
             raise SettingsError("a setting, such as a connection string, is malformed: see the cause") from error
 
     def _build(self) -> Dependencies:
-        from shared.adapters.media.images import PillowImages
-
         catalog, plans = self._catalog_and_plans()
         return Dependencies(
             store=self.store,
@@ -83,7 +81,7 @@ class Container(SafetyPart):
             moved=self.moved,
             nights=self.nights,
             providers={REPLICATE: self.provider},
-            images=PillowImages(),
+            images=_images(),
             archives=_archives(),
             screener=self.screener,
             inputs=_inputs(),
@@ -145,6 +143,12 @@ class Container(SafetyPart):
         from shared.adapters.telemetry import LogTelemetry
 
         return LogTelemetry()
+
+
+def _images() -> Images:
+    from shared.adapters.media.images import PillowImages
+
+    return PillowImages()
 
 
 def _archives() -> Archives:

@@ -25,6 +25,7 @@ class InputKind(StrEnum):
     WHOLE = "whole"
     REAL = "real"
     FLAG = "flag"
+    WEIGHTS = "weights"
 
     @property
     def is_picture(self) -> bool:

@@ -105,6 +105,8 @@ class Dependencies:
     sleep: Callable[[float], Awaitable[None]]
     #: True if deliveries of this message were lost so often that one of its pictures may have ended workers.
     wary: bool = False
+    #: The trained version that this message names and its account has. Empty: none.
+    own_version: str = ""
     #: What this instance has written to ``moved`` today.
     noted_today: NotedToday = field(default_factory=NotedToday)
     #: What this instance knows of the use of the whole app. Nothing without a limit of the app.

@@ -86,6 +86,9 @@ class Store(Protocol):
     def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """Iterate over all accounts. An account that cannot be read is an UnreadableRow."""
 
+    async def forget_version(self, account_id: str, name: str) -> None:
+        """Delete the row of a version, if the account has it."""
+
     def versions(self, account_id: str) -> AsyncIterator[TrainedVersion]:
         """Iterate over all versions that one account has trained."""
 

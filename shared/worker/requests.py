@@ -27,7 +27,7 @@ from shared.core.lifecycle.steps import Happening, Step, happened
 from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
-from shared.core.training.versions import version_named
+from shared.core.training.versions import version_asked_for
 from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
 from shared.worker.admission import admit, admit_to_app, approval_needed, reserve, screen
@@ -52,12 +52,11 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
 
     Each phase says what has been reached: *admitted* (the catalogue and the account allow it), *screened* (what the
     user wrote and sent is allowed), *reserved* (the hold is saved), *submitted* (the create was POSTed).
-
     ``again`` makes the id of an ended one's repeated event; our own copy repeats none. ``digest``: what the app sent.
     """
     key, digest = message.key, digest or message.digest
     deps.telemetry.step("received", key)
-    loaded = await deps.store.load(key, version_named(deps.catalog, message.model))
+    loaded = await deps.store.load(key, version_asked_for(deps.catalog, message))
     found = loaded.generation
     if clashes(found, digest):
         await refuse_clash(deps, key, digest, again)

@@ -9,16 +9,18 @@ Rules of this file:
 4. An uploaded sound cannot be screened. Only models whose modality the policy lets pass unscreened may read it. A
    training's archive is opened and screened (archives.py), and the model gets what was screened. Existence and size of
    a file are checked before anything is paid.
-5. A training's destination belongs to the account that pays. Any other one is refused, whether it exists or not.
+5. Weights that a model loads beside its own are a version of the account, or come from a host that the policy lists.
+6. A training's destination belongs to the account that pays. Any other one is refused, whether it exists or not.
 """
 
 import hashlib
 import io
 import tempfile
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
+from shared.core.catalog.catalog import Model
 from shared.core.catalog.choosing import Quote
 from shared.core.catalog.mapping import file_kinds, kinds, pictures_taken
 from shared.core.catalog.settable import loosening, picture_names
@@ -39,9 +41,10 @@ from shared.core.safety.moderation import (
     unscreened,
 )
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.core.training.versions import unfit_weights
 from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
 from shared.worker.judging import FILE_MISSING, ScreenedRequest, judge
-from shared.worker.naming import output_prefix
+from shared.worker.naming import handed_name, output_prefix
 from shared.worker.wariness import NOT_LOOKED_AT
 
 #: A URL lives this long beyond ``Cancel-After``: Replicate fetches an input when the prediction starts, and clocks
@@ -64,18 +67,20 @@ _NO_DESTINATION = Refusal(
 )
 
 
+#: The same for another account's version and for a host that is not listed.
+_NO_WEIGHTS = Refusal(
+    Reason.INVALID_REQUEST,
+    "lora_weights is not known. It must be a version that your account has trained, or on a host of the policy.",
+)
+
+
 async def screen_request(deps: Dependencies, message: GenerationRequest, quoted: Quote, plan: str) -> ScreenedRequest:
     """Screen the user's texts and the input image, and store the image for the model.
 
     Raises Unavailable if a screener, the image's host or the storage is.
     """
     models = [deps.catalog.models[name] for name in quoted.chain]
-    if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
-        return ScreenedRequest(message, not_screened(deps.policy, models[0].modality))
-    if message.destination is not None and not await _owns(deps, message, message.destination):
-        return ScreenedRequest(message, _NO_DESTINATION)
-    loosened = [name for model in models for name in loosening(model, message.inputs)]
-    if (refusal := not_loosened(deps.policy, loosened)) is not None:
+    if (refusal := await _not_taken(deps, message, models)) is not None:
         return ScreenedRequest(message, refusal)
     pictures = frozenset(name for model in models for name in picture_names(model))
     records: tuple[ScreeningRecord, ...] = ()
@@ -102,6 +107,17 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
             return replace(seen, records=records)
         message = seen.message
     return ScreenedRequest(message, None, records)
+
+
+async def _not_taken(deps: Dependencies, message: GenerationRequest, models: Sequence[Model]) -> Refusal | None:
+    """Why a request is refused before anything of it is screened. None: it is not."""
+    if not all(may_be_offered(deps.policy, model.modality, file_kinds(model, message)) for model in models):
+        return not_screened(deps.policy, models[0].modality)
+    if message.destination is not None and not await _owns(deps, message, message.destination):
+        return _NO_DESTINATION
+    if unfit_weights(message, deps.own_version, deps.policy.lora_hosts):
+        return _NO_WEIGHTS
+    return not_loosened(deps.policy, [name for model in models for name in loosening(model, message.inputs)])
 
 
 async def _owns(deps: Dependencies, message: GenerationRequest, destination: str) -> bool:
@@ -278,4 +294,4 @@ async def _upload_to_provider(
         if not await read(name, file):
             return None
         file.seek(0)
-        return await deps.providers[attempt.provider].upload(name.rpartition("/")[2], file)
+        return await deps.providers[attempt.provider].upload(handed_name(name), file)

@@ -9,7 +9,7 @@ Rules of this file:
 from dataclasses import replace
 
 from shared.core.requests.messages import GenerationRequest
-from shared.core.training.versions import version_named, with_version
+from shared.core.training.versions import version_asked_for, with_version
 from shared.ports import Dependencies, Loaded
 
 
@@ -18,10 +18,12 @@ async def with_own_version(deps: Dependencies, request: GenerationRequest, loade
 
     The row is read if ``loaded`` was not read for this request.
     """
-    name = version_named(deps.catalog, request.model)
+    name = version_asked_for(deps.catalog, request)
     if not name:
         return deps
     version = loaded.version or (await deps.store.load(request.key, name)).version
     if version is None or version.name != name:
         return deps
-    return replace(deps, catalog=with_version(deps.catalog, name, version.entry))
+    if name != request.model:
+        return replace(deps, own_version=name)
+    return replace(deps, own_version=name, catalog=with_version(deps.catalog, name, version.entry))

@@ -337,7 +337,7 @@ def test_weights_come_with_texts_in_an_archive(weights: bytes, kind: tuple[str, 
     ],
 )
 def test_what_is_no_weights_is_refused_by_name(weights: bytes, said: str) -> None:
-    """Pickles by any name, texts that are no texts, pictures, links, bombs."""
+    """Pickles by any name, files that are no texts, pictures, links, bombs."""
     with pytest.raises(ArchiveUnfit) as unfit:
         weights_of(io.BytesIO(weights), io.BytesIO())
     assert said in unfit.value.why

@@ -21,6 +21,8 @@ FEW = ("", "-5", "99999999999999999999", "nosuch", "\udcff")
 NEEDED = {
     "--user": "ada",
     "--note": "x",
+    "--account": "ada",
+    "--destination": "me/lora",
     "--id": "t",
     "--month": "2026-11",
     "--policy": "/nowhere/policy.toml",

@@ -296,3 +296,25 @@ def test_an_empty_folder_is_refused(trainer: Trainer, tmp_path: Path) -> None:
     called = call(trainer, empty)
     assert (called.code, "There is no picture in it." in called.err) == (1, True)
     nothing_happened(trainer)
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "says"),
+    [
+        ("advanced-trainer", False, "simpletuner/advanced-trainer is not at Replicate."),
+        ("simpletuner/advanced-trainer-h100-x2", False, "simpletuner/advanced-trainer-h100-x2 is not at Replicate."),
+        ("advanced-trainer-l40s", True, "simpletuner/advanced-trainer-l40s is at Replicate, and not offered here"),
+    ],
+)
+def test_a_trainer_that_is_named_and_not_offered_is_looked_up(
+    trainer: Trainer, folder: Path, name: str, there: bool, says: str
+) -> None:
+    """The refusal names the successor and what Replicate says now; nothing is sent."""
+    if there:
+        trainer.connected.models["simpletuner/advanced-trainer-l40s"] = ("public", "gpu-l40s")
+    called = call(trainer, folder, "--model", name)
+    assert called.code != 0
+    assert says in called.err
+    assert "flux-dev-lora-trainer" in called.err or "h100-x2" in name
+    assert trainer.messenger.sent == []
+    assert trainer.balances() == (1000, 0, 0)

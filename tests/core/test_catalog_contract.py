@@ -24,6 +24,7 @@ TYPES = {
     "archive": {"str", "str | None"},
     "whole": {"int", "int | None"},
     "real": {"float", "float | None"},
+    "weights": {"str", "str | None"},
     "flag": {"bool"},
 }
 

@@ -136,6 +136,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "mask_url": st.just(PICTURE),
     "end_image_url": st.just(PICTURE),
     "prompt_strength": st.floats(0, 1),
+    "lora_weights": st.just("https://weights.example.com/a.safetensors"),
+    "lora_scale": st.floats(0, 1),
     "output_format": st.sampled_from(["png", "PNG", "jpeg", "webp", "wav", "ogg"]),
     "max_tokens": st.integers(1, 5000),
     "temperature": st.floats(0, 3),

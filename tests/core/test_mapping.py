@@ -33,6 +33,12 @@ ARCHIVE = {"type": "archive", "field": "input_file"}
         ({"type": "real", "field": "temperature", "from": 0, "to": 2}, {"temperature": 2}, 2),
         ({"type": "flag", "field": "continuation"}, {"continuation": False}, False),
         ({"type": "flag", "field": "continuation"}, {"continuation": True}, True),
+        ({"type": "weights", "field": "lora_weights"}, {"lora_weights": "https://a.example/b"}, "https://a.example/b"),
+        (
+            {"type": "weights", "field": "lora_weights"},
+            {"lora_weights": "ada/lora:" + "5e" * 32},
+            "ada/lora/" + "5e" * 32,
+        ),
     ],
 )
 def test_each_kind_is_sent_under_the_models_own_name(item: dict[str, Any], said: dict[str, Any], sent: object) -> None:
@@ -45,7 +51,18 @@ def test_each_kind_is_sent_under_the_models_own_name(item: dict[str, Any], said:
 
 def test_every_kind_has_its_case() -> None:
     """A new kind needs a case here."""
-    assert set(InputKind) == {"text", "image", "images", "audio", "archive", "choice", "whole", "real", "flag"}
+    assert set(InputKind) == {
+        "text",
+        "image",
+        "images",
+        "audio",
+        "archive",
+        "choice",
+        "whole",
+        "real",
+        "flag",
+        "weights",
+    }
 
 
 @pytest.mark.parametrize(

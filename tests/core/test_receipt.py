@@ -184,8 +184,8 @@ def test_every_field_of_a_request_is_a_fact_or_is_left_out_for_a_reason() -> Non
 
     The request's digest is left out because it has no key: whoever has a receipt could test guesses of its prompt.
     """
-    files_and_texts = {"key", *PICTURES, "input_file", "destination", "trigger_word", "metadata", "unknown_fields"}
-    files_and_texts |= {"digest"}
+    files_and_texts = {"key", *PICTURES, "input_file", "lora_weights", "destination", "trigger_word", "metadata"}
+    files_and_texts |= {"unknown_fields", "digest"}
     fields = set(GenerationRequest.__dataclass_fields__)
     assert set(receipt.ASKED) | files_and_texts | set(WRITTEN) == fields
     assert not set(receipt.ASKED) & (files_and_texts | set(WRITTEN))

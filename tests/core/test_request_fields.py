@@ -22,7 +22,7 @@ IDS = {"user_id": "ada", "generation_id": "one"}
 #: Texts that are no words for a model: each is compared with what is known, or goes to nobody. A text field that is
 #: neither here nor screened fails the tests below; before it is added here, see that no model gets it as free text.
 NAMES = {"modality", "kind", "model", "quality", "aspect_ratio", "output_format", "resolution"}
-NAMES |= {*PICTURES, "input_file", "destination", "metadata"}
+NAMES |= {*PICTURES, "input_file", "lora_weights", "destination", "metadata"}
 
 #: What a request has and its message says in another way.
 OUTSIDE = {"key", "unknown_fields", "digest"}

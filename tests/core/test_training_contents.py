@@ -141,7 +141,7 @@ FILES = st.dictionaries(st.text("abc\u00e9/.", min_size=1, max_size=20), st.bina
 
 @given(FILES)
 def test_a_packed_file_is_read_by_another_library(files: dict[str, bytes]) -> None:
-    """Names and contents are read back, its size was known before, and it is the same twice."""
+    """Names and contents are read as they were, its size was known before, and it is the same twice."""
     first, second = (_packed(files) for _ in range(2))
     assert first == second
     assert len(first) == packed_bytes((name, len(content)) for name, content in files.items())

@@ -59,7 +59,7 @@ def test_every_field_reaches_the_trainer_by_its_own_name() -> None:
         ({"training_steps": 250}, 3 * 35),
         ({"training_steps": 250, "batch_size": 1}, 3 * 35),
         ({"training_steps": 250, "batch_size": 2}, 2 * 3 * 35),
-        ({"training_steps": 4000, "batch_size": 2, "gradient_checkpointing": True, "lora_rank": 32}, 2 * 40 * 42),
+        ({"training_steps": 3300, "batch_size": 2, "gradient_checkpointing": True, "lora_rank": 32}, 2 * 33 * 42),
         ({"training_steps": 250, "gradient_checkpointing": True}, 126),
         ({"training_steps": 250, "gradient_checkpointing": False}, 3 * 35),
         ({"resolution": "512"}, 350),
@@ -92,7 +92,7 @@ def test_the_credits_of_any_training_pay_for_the_longest_one() -> None:
     """As the catalogue's comment reckons: 180 s for 100 steps, a fifth more with gradient checkpointing."""
     (price,) = TRAINER.prices
     assert price.unit is Unit.GPU_SECOND
-    for steps in (3, 100, 101, 4000):
+    for steps in (3, 100, 101, 3333):
         for batch in (1, 2):
             for dearer in (False, True):
                 seconds = 1.8 * steps * batch * (1.2 if dearer else 1)
@@ -135,3 +135,72 @@ def test_a_surcharge_is_a_number_over_a_default(given: str, said: str) -> None:
     assert old in text
     with pytest.raises(CatalogError, match=said):
         parse_catalog(text.replace(old, f'gradient_checkpointing = {{ type = "flag", {given} }}'))
+
+
+@pytest.mark.parametrize(
+    ("fields", "most"),
+    [
+        ({"training_steps": 4000, "batch_size": 2}, 0),
+        ({"training_steps": 3333, "batch_size": 2, "gradient_checkpointing": True}, 0),
+        ({"training_steps": 3334, "batch_size": 2, "gradient_checkpointing": True}, 3333),
+        ({"training_steps": 4000, "batch_size": 2, "gradient_checkpointing": True}, 3333),
+    ],
+    ids=str,
+)
+def test_a_training_that_would_be_stopped_before_its_end_is_refused_with_the_number(
+    fields: dict[str, Any], most: int
+) -> None:
+    """Steps times batch, and what makes a step slower, against ``cancel_after_s``."""
+    found = priced(**fields)
+    if most:
+        assert isinstance(found, Refusal)
+        assert found.reason is Reason.INVALID_REQUEST
+        assert found.text.startswith(f"training_steps must be at most {most:,} for flux-dev-lora-trainer")
+        assert "14,400 s" in found.text
+    else:
+        assert isinstance(found, int)
+
+
+@pytest.mark.parametrize(
+    "name", ["advanced-trainer", "advanced-trainer-h100", "advanced-trainer-l40s", "simpletuner/advanced-trainer"]
+)
+def test_a_trainer_that_is_gone_is_refused_with_its_successor(name: str) -> None:
+    """It is never replaced unasked: another trainer makes another version."""
+    found = priced(model=name)
+    assert isinstance(found, Refusal)
+    assert found.reason is Reason.MODEL_RETIRED
+    assert "flux-dev-lora-trainer" in found.text
+
+
+def test_what_a_version_inherits_has_a_price_and_a_source() -> None:
+    """And the inputs of a picture, on the machine of its trainer."""
+    entry = REAL.models[TRAINER.version_entry]
+    assert (entry.offered, entry.modality) == (False, "image")
+    assert entry.prices == TRAINER.prices
+    assert entry.price_date
+    assert entry.price_page.startswith("https://replicate.com/")
+    assert entry.inputs_source
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('version_entry = "no-model"', "must be an entry of the catalogue that is no trainer"),
+        ('version_entry = "flux-dev-lora-trainer"', "must be an entry of the catalogue that is no trainer"),
+        ('version_entry = "flux-dev-lora"', "flux-dev-lora must have a price and no marks"),
+        ('version_entry = "sdxl-gone"', "must be an entry of the catalogue that is no trainer"),
+        ('inherits = "flux-dev"', "inherits"),
+    ],
+)
+def test_a_trainer_names_an_entry_that_may_run(line: str, says: str) -> None:
+    """A catalogue that could not price what it trains is not read."""
+    shipped = (ROOT / "shared/core/catalog/catalog.toml").read_text(encoding="utf-8")
+    with pytest.raises(CatalogError, match=says):
+        parse_catalog(shipped, over=f"[models.flux-dev-lora-trainer]\n{line}\n")
+
+
+def test_only_a_trainer_names_such_an_entry() -> None:
+    """A picture is no version."""
+    shipped = (ROOT / "shared/core/catalog/catalog.toml").read_text(encoding="utf-8")
+    with pytest.raises(CatalogError, match="only a model whose output is a version makes one"):
+        parse_catalog(shipped, over='[models.flux-dev]\nversion_entry = "flux-dev-trained"\n')

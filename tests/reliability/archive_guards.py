@@ -8,7 +8,7 @@ from tests.reliability.guards import Guard, table
 _ARCHIVES = "shared/adapters/media/archives/"
 _CONTENTS, _WORKER = "shared/core/training/contents.py", "shared/worker/archives.py"
 _READ, _LOOKED = "adapters/test_archives.py::", "worker/test_archives.py::"
-_NAMED = "core/test_training_contents.py::"
+_NAMED, _OWN = "core/test_training_contents.py::", "worker/test_own_versions.py::"
 
 
 def _guard(name: str, file: str, old: str, new: str, killer: str) -> Guard:
@@ -142,6 +142,78 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
         '            kind = await task.deps.archives.weights(file, cast("BinaryIO", spare))\n',
         '            kind = ("application/octet-stream", str(spare.closed))\n',
         "worker/test_trainings_weights.py::test_weights_that_may_run_a_program_are_not_stored",
+    ),
+    _guard(
+        "a trained version is saved with its training's end",
+        "shared/core/lifecycle/transitions.py",
+        "replace(succeeded, version=version_made(done, now))",
+        "replace(succeeded, version=None)",
+        _OWN + "test_the_version_is_saved_with_the_end_of_its_training",
+    ),
+    _guard(
+        "only a version of the training's own destination becomes a model",
+        "shared/core/training/versions.py",
+        '    return _NAME.fullmatch(name) is not None and name.partition(":")[0] == destination\n',
+        "    return _NAME.fullmatch(name) is not None and bool(destination)\n",
+        _OWN + "test_only_a_version_of_the_destination_becomes_a_model",
+    ),
+    _guard(
+        "a trained version is a model of its own account alone",
+        "shared/worker/versions.py",
+        "    if version is None or version.name != name:\n        return deps\n"
+        "    if name != request.model:\n        return replace(deps, own_version=name)\n"
+        "    return replace(deps, own_version=name, catalog=with_version(deps.catalog, name, version.entry))",
+        '    return replace(deps, catalog=with_version(deps.catalog, name, version.entry if version else "portrait"))',
+        _OWN + "test_to_another_account_it_is_a_model_that_there_never_was",
+    ),
+    _guard(
+        "a create on a trained version that was lost is tried again on it",
+        "shared/core/lifecycle/trained.py",
+        "return catalog if attempt.entry == attempt.model else",
+        "return catalog if attempt.entry else",
+        _OWN + "test_a_lost_create_is_tried_again_on_the_version",
+    ),
+    _guard(
+        "a request for a model of the catalogue reads no version",
+        "shared/core/training/versions.py",
+        "_NAME.fullmatch(model) is None or catalog.find(model) is not None:",
+        "not model:",
+        _OWN + "test_its_row_is_read_with_the_others_and_only_if_it_is_named",
+    ),
+    _guard(
+        "a model loads weights of its own account, or from a host that the policy lists",
+        "shared/worker/screening.py",
+        "    if unfit_weights(message, deps.own_version, deps.policy.lora_hosts):\n",
+        "    if not message:\n",
+        _OWN + "test_weights_of_another_account_or_host_are_refused_before_anything_is_held",
+    ),
+    _guard(
+        "a training that would be stopped before its end is refused",
+        "shared/core/catalog/catalog.py",
+        "    mapped = _too_long(choice.model, request) or readings",
+        "    mapped = readings",
+        "core/test_training_fields.py::test_a_training_that_would_be_stopped_before_its_end_is_refused_with_the_number",
+    ),
+    _guard(
+        "a trainer that is gone is not replaced unasked",
+        "shared/core/catalog/catalog.py",
+        "    if named.modality is Modality.TRAINING or not request.allow_fallback:\n",
+        "    if not request.allow_fallback:\n",
+        "core/test_training_fields.py::test_a_trainer_that_is_gone_is_refused_with_its_successor",
+    ),
+    _guard(
+        "operators learn what a lost training may cost",
+        "shared/core/lifecycle/trained.py",
+        "    if not attempt.trains:\n        return happened(Step.ATTEMPT_LOST)\n",
+        "    if attempt:\n        return happened(Step.ATTEMPT_LOST)\n",
+        "worker/test_trainings.py::test_a_training_that_nobody_finds_ends_as_lost_and_is_stopped_if_heard_of",
+    ),
+    _guard(
+        "nothing here is deleted of a version that Replicate keeps",
+        "shared/cli/trained_versions.py",
+        '        raise RefusedError(f"{found.name} was not deleted: {error}") from None\n',
+        "        str(error)\n",
+        "cli/test_trained_versions.py::test_a_version_that_replicate_keeps_stays_here_too",
     ),
 )
 

@@ -145,6 +145,15 @@ async def asked_to_train(road: Road, archive: bytes) -> dict[str, Any]:
     }
 
 
+async def serves_its_account_alone(road: Road, user: str, version: str) -> None:
+    """The new version makes a picture for its account at once, and is unknown to another."""
+    made = await road.outcome(await road.message(user_id=user, model=version))
+    assert made.event["type"] == "darkroom.generation.succeeded", made.event
+    assert (made.event["data"]["model"], made.credits[1]) == (version, 2)
+    other = await road.outcome(await road.message(user_id=await road.user(1000), model=version))
+    assert other.event["data"]["reason"]["code"] == "UNKNOWN_MODEL"
+
+
 async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
     """What was screened of the archive is uploaded to Replicate, the event has the version, the weights are a blob."""
     outcome = await road.outcome(await asked_to_train(road, faces()))
@@ -153,6 +162,7 @@ async def test_a_training_ends_as_a_version_and_its_weights(road: Road) -> None:
     with tarfile.open(fileobj=io.BytesIO(content)) as weights:
         assert weights.getnames()
     assert output["text"].startswith(f"darkroom-local/{outcome.key.user_id}:")
+    await serves_its_account_alone(road, outcome.key.user_id, output["text"])
     (made,) = [
         each for each in (await road.replicate.get("/_sim/predictions")).json() if "trigger_word" in each["input"]
     ]

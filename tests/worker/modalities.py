@@ -57,6 +57,7 @@ CATALOG = catalog(
             replicate="owner/collage",
             output="single",
         ),
+        "loads": model({"prompt": TEXT, "lora_weights": {"type": "weights"}}, replicate="owner/loads"),
         "portrait": model(
             {"prompt": TEXT, "image": IMAGE}, replicate="owner/portrait", status="hidden", tier="basic", credits=7
         ),

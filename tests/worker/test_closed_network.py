@@ -7,6 +7,7 @@ import pytest
 from dev.fakes.world import World
 from shared.core.requests.fields import INPUT_PREFIX
 from shared.ports import Limits
+from shared.worker.naming import handed_name
 from tests.worker.modalities import WAV, opened
 
 PICTURE = "https://pictures.example/cat.png"
@@ -31,7 +32,7 @@ async def test_a_larger_picture_is_handed_over(closed: World) -> None:
     saved = closed.generation().attempt
     assert saved is not None
     assert str(saved.inputs["image"]).startswith(INPUT_PREFIX)
-    assert str(saved.inputs["image"]).endswith(name)
+    assert name == handed_name(str(saved.inputs["image"]).removeprefix(INPUT_PREFIX))
 
 
 async def test_a_small_picture_goes_into_the_request(closed: World) -> None:
@@ -69,5 +70,5 @@ async def test_a_sound_is_handed_over() -> None:
     ((address, handed),) = world.replicate.uploaded.items()
     ((_, sent),) = world.replicate.creates
     assert sent.inputs["input_audio"] == address
-    assert handed == ("horn.wav", WAV)
+    assert handed == (handed_name("ada/ada/horn.wav"), WAV)
     assert world.blobs.uploads == {"ada/ada/horn.wav": WAV}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.catalogs import VERSION
 from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, World
 from shared import worker
@@ -92,7 +93,9 @@ class _Counted(FakeStore):
         return await super().load(key, version)
 
 
-@pytest.mark.parametrize(("model", "read"), [(TRAINED_VERSION, [TRAINED_VERSION]), ("writer", [""])])
+@pytest.mark.parametrize(
+    ("model", "read"), [(TRAINED_VERSION, [TRAINED_VERSION]), ("writer", [""]), ("owner/song:" + VERSION, [""])]
+)
 async def test_its_row_is_read_with_the_others_and_only_if_it_is_named(model: str, read: list[str]) -> None:
     """No load more for either: a request for a catalogue's model reads no version."""
     world = await trained(await opened())
@@ -100,7 +103,8 @@ async def test_its_row_is_read_with_the_others_and_only_if_it_is_named(model: st
     world.deps = replace(world.deps, store=store)
     await _use(world, model=model)
     assert store.read == read
-    assert world.generation(USING).attempt.model == model
+    ran = "song" if "song" in model else model
+    assert world.generation(USING).attempt.model == ran
 
 
 async def test_a_lost_create_is_tried_again_on_the_version() -> None:
@@ -127,3 +131,62 @@ async def test_only_a_version_of_the_destination_becomes_a_model(name: str) -> N
     await world.webhook(done.prediction_id)
     assert world.generation().state.ended
     assert world.store.saved_versions == {}
+
+
+HOSTED = "https://weights.example.com/ada/a.safetensors?x=1"
+
+
+@pytest.mark.parametrize(
+    ("weights", "sent"), [(TRAINED_VERSION, TRAINED_VERSION.replace(":", "/")), (HOSTED, HOSTED)], ids=["own", "hosted"]
+)
+async def test_a_base_model_loads_a_version_of_the_account_or_weights_of_a_listed_host(weights: str, sent: str) -> None:
+    """A version in the form in which models load one; its row is read with the others."""
+    world = await trained(await opened())
+    store = _Counted(world.store)
+    policy = replace(world.deps.policy, lora_hosts=frozenset({"weights.example.com"}))
+    world.deps = replace(world.deps, store=store, policy=policy)
+    await _use(world, model="loads", lora_weights=weights)
+    assert world.replicate.creates[-1][1].inputs == {"prompt": "Ada above the harbour", "lora_weights": sent}
+    assert store.read == [TRAINED_VERSION if weights == TRAINED_VERSION else ""]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        TRAINED_VERSION,
+        "bob/lora:" + "0" * 64,
+        "https://weights.example.com.evil.example/a",
+        "https://evil.example/weights.example.com/a",
+        "https://10.0.0.7/a",
+        "https://localhost/a",
+        "https://WEIGHTS.example.com/a",
+    ],
+)
+async def test_weights_of_another_account_or_host_are_refused_before_anything_is_held(weights: str) -> None:
+    """In the same words, and nothing is sent."""
+    world = await trained(await opened())
+    await world.open_account("bob")
+    policy = replace(world.deps.policy, lora_hosts=frozenset({"weights.example.com"}))
+    world.deps = replace(world.deps, policy=policy)
+    creates = len(world.replicate.creates)
+    await _use(world, Key("bob", "two"), model="loads", lora_weights=weights)
+    assert world.events[-1].reason is Reason.INVALID_REQUEST
+    assert world.events[-1].text.startswith("lora_weights is not known.")
+    assert len(world.replicate.creates) == creates
+    assert world.balances("bob")[1:] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        "http://weights.example.com/a",
+        "https://u:p@weights.example.com/a",
+        "ada/lora",
+        "https://weights.example.com:8443/a",
+    ],
+)
+async def test_what_is_no_name_of_weights_is_refused(weights: str) -> None:
+    """No other scheme, no login, no port, no latest version."""
+    world = await opened()
+    await _use(world, model="loads", lora_weights=weights)
+    assert world.events[-1].text.startswith("lora_weights must be a version that your account has trained")

@@ -353,3 +353,26 @@ async def test_a_trainer_that_failed_for_a_while_leaves_it_to_the_next() -> None
     await world.webhook(world.replicate.ids()[1])
     assert world.events[0].model == "trainer-too"
     world.at_rest()
+
+
+async def test_a_training_that_nobody_finds_ends_as_lost_and_is_stopped_if_heard_of() -> None:
+    """Looked for until ``cancel_after_s``, then released. Operators learn what it may cost; its news stops it."""
+    world = await opened()
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"), really_created=True)
+    await train(world)
+    training = world.replicate.only_id
+    world.replicate.unlisted.add(training)
+    await world.tick(LOST_S - 120)
+    assert world.generation().state is State.SUBMITTING
+    await world.tick(120)
+    assert (world.generation().state, world.generation().reason) == (State.FAILED, Reason.LOST)
+    assert world.balances() == (1000, 0, 0)
+    assert len(world.replicate.creates) == 1
+    (reported,) = [facts for name, _, facts in world.telemetry.steps if name == "training_lost"]
+    assert reported == {"model": "trainer", "usd_micros": 3000}
+    world.replicate.start(training)
+    await world.webhook(training)
+    assert world.replicate.canceled == [training]
+    assert world.store.saved_versions == {}
+    assert world.balances() == (1000, 0, 0)
+    world.at_rest()

@@ -37,7 +37,7 @@ NOTABLE_STEPS = frozenset(
 )
 
 #: The steps that an operator should look at when they pile up: after a failed model the next one is paid for, too.
-WARNING_STEPS = frozenset({"prediction_failed"})
+WARNING_STEPS = frozenset({"prediction_failed", "training_lost"})
 
 
 class LogTelemetry:

@@ -26,6 +26,7 @@ from shared.core.modality import Modality
 from shared.core.money.plans import Plan
 from shared.core.money.pricing import Asked, Price, worst_cost_usd_micros
 from shared.core.provider.guarantees import PROVIDERS, ProviderName, Providers
+from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 
 #: The quality classes, from the cheapest to the best.
@@ -74,6 +75,7 @@ class Model:
     ``kind`` separates models of a modality that cannot replace each other (music, speech): none stands for another.
     ``version_entry``: the entry from which the versions that this trainer makes inherit. ``inherits``: the entry from
     which this version does (training/versions.py).
+    ``hundred_steps_s``: the longest that a hundred steps of a training take. 0: it is not known.
     ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
     inputs were. ``settable``: what a request may set beyond our fields. ``marks``: the places of the entry that
     somebody must still confirm, with the reason.
@@ -108,6 +110,7 @@ class Model:
     inputs_source: str = ""
     version_entry: str = ""
     inherits: str = ""
+    hundred_steps_s: int = 0
     marks: Mapping[str, str] = field(default_factory=dict)
     settable: Mapping[str, Settable] = field(default_factory=dict)
     run_s: int = 0
@@ -262,6 +265,17 @@ def asked(model: Model, request: GenerationRequest, field: str) -> int:
 def worst_case_credits(links: tuple[Model, ...], request: GenerationRequest, outputs: int) -> int:
     """The most that a request can cost over a chain of models, in credits."""
     return max(unit_credits(link, request) for link in links) * outputs
+
+
+def too_long(model: Model, request: GenerationRequest) -> Refusal | None:
+    """The refusal of a training that would be stopped before its end, with the most steps that would not be."""
+    scale = model.hundred_steps_s * _times(model, request) * (100 + _surcharge_percent(model, request))
+    if asked(model, request, "training_steps") * scale <= model.cancel_after_s * 10_000:
+        return None
+    most, stopped = model.cancel_after_s * 10_000 // scale, f"it is stopped after {model.cancel_after_s:,} s"
+    given = "with this batch_size and gradient_checkpointing"
+    said = f"training_steps must be at most {most:,} for {model.name} {given}: {stopped}"
+    return Refusal(Reason.INVALID_REQUEST, said)
 
 
 def price_rank(model: Model, request: GenerationRequest, outputs: int = 1) -> tuple[int, int, int, str]:

@@ -22,6 +22,7 @@ from shared.core.catalog.catalog import (
     Model,
     Status,
     price_rank,
+    too_long,
     unit_credits,
     worst_case_credits,
     worst_cost_of,
@@ -79,12 +80,14 @@ def quote(catalog: Catalog, request: GenerationRequest, plan: Plan) -> Quote | R
     choice = _named(catalog, readings, plan.tier) if request.model is not None else _fitting(catalog, readings, plan)
     if isinstance(choice, Refusal):
         return choice
-    mapped = readings.mapped(choice.model)
+    mapped = too_long(choice.model, request) or readings.mapped(choice.model)
     if isinstance(mapped, Refusal):
         return mapped
     limit = request.max_credits
 
     def affordable(link: Model) -> bool:
+        if link is not choice.model and too_long(link, request):
+            return False
         return limit is None or unit_credits(link, request) * mapped.outputs <= limit
 
     if not affordable(choice.model):
@@ -135,7 +138,8 @@ def _succeeding(catalog: Catalog, readings: Readings, named: Model, tier: Tier) 
     if not successor_of.offered:
         return _not_offered_yet(catalog, successor_of)
     gone = f"{named.name} is no longer offered"
-    if not catalog.routing.fallback:
+    # Another trainer makes another version, and takes hours and dollars for it: nobody gets it unasked.
+    if not catalog.routing.fallback or named.modality is Modality.TRAINING:
         return Refusal(Reason.MODEL_RETIRED, f"{gone}. Ask for {successor_of.name}.")
     if not readings.request.allow_fallback:
         return Refusal(Reason.MODEL_RETIRED, f"{gone}. Ask for {successor_of.name}, or allow a fallback.")

@@ -168,6 +168,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         output_bytes=reading.whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
+        hundred_steps_s=reading.whole(where, {"hundred_steps_s": 0, **table}, "hundred_steps_s", 0, 86_400),
         version_entry=reading.text(where, table, "version_entry"),
         marks=marks,
         settable=read_settable(where, table, inputs),

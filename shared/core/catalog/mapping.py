@@ -185,7 +185,7 @@ def references(inputs: Inputs) -> list[str]:
 _STEERING = {"key", "unknown_fields", "digest", *(field.name for field in FIELDS if field.steers)}
 
 #: Fields without which a model would make something else, or charge another price (rule 3).
-_NEVER_LEFT_OUT = (*PICTURES, "input_file", "duration_s", "destination")
+_NEVER_LEFT_OUT = (*PICTURES, "lora_weights", "input_file", "duration_s", "destination")
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +351,8 @@ def _value(item: Input, fitted: Value | None, request: GenerationRequest, seed: 
     if sizes and item.field in ("width", "height", "aspect_ratio"):
         return None
     given: Value | None = getattr(request, item.field, None)
+    if item.kind is InputKind.WEIGHTS and isinstance(given, str) and not given.startswith("https:"):
+        return given.replace(":", "/")  # the form in which models of Replicate load a version of another
     return given
 
 

@@ -37,6 +37,7 @@ ASKED = (
     "guidance_scale",
     "seed",
     "prompt_strength",
+    "lora_scale",
     "output_format",
     "quality",
     "max_tokens",

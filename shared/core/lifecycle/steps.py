@@ -46,6 +46,7 @@ class Step(StrEnum):
     CREATE_REFUSED = "create_refused"
     PREDICTION_CREATED = "prediction_created"
     ATTEMPT_LOST = "attempt_lost"
+    TRAINING_LOST = "training_lost"
     NEXT_ATTEMPT = "next_attempt"
     GIVEN_UP = "given_up"
     PREDICTION_ENDED = "prediction_ended"
@@ -66,6 +67,7 @@ class Step(StrEnum):
 METRICS: Mapping[Step, Metric] = {
     Step.CREATE_DEFERRED: Metric.CREATES_DEFERRED,
     Step.ATTEMPT_LOST: Metric.ATTEMPTS_LOST,
+    Step.TRAINING_LOST: Metric.ATTEMPTS_LOST,
     Step.PREDICTION_VANISHED: Metric.PREDICTIONS_VANISHED,
 }
 

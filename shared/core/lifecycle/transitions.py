@@ -12,13 +12,12 @@ from shared.core.lifecycle.attempt import Attempt, Delivery, Timing, attempt_on,
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
-from shared.core.lifecycle.trained import version_made
+from shared.core.lifecycle.trained import catalog_of, loss_of, version_made
 from shared.core.money.payer import Payer
 from shared.core.provider.failure import REASONS, Failure
 from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.provider.redaction import redacted
 from shared.core.reasons import Reason, Refusal
-from shared.core.training.versions import with_version
 
 # The create and its answers.
 
@@ -136,7 +135,7 @@ def lost(
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or now < attempt.canceled_at(timing):
         return None
-    is_lost = happened(Step.ATTEMPT_LOST)
+    is_lost = loss_of(attempt)
     if generation.requested_end is not None:
         return ended_as_wished(generation, payer, generation.requested_end, now).after(is_lost)
     again = attempt.model if attempt.guarantees.cancel_after else None
@@ -185,9 +184,8 @@ def _next_attempt(
     attempt = generation.attempt
     if model_name is None or attempt.number >= len(generation.chain) + LOST_ATTEMPTS:
         return ended(generation, payer, State.FAILED, refusal, now)
-    if attempt.entry != attempt.model:
-        catalog = with_version(catalog, attempt.model, attempt.entry)
-    following = attempt_on(catalog, generation.request, model_name, number=attempt.number + 1, seed=seed, now=now)
+    known, number = catalog_of(attempt, catalog), attempt.number + 1
+    following = attempt_on(known, generation.request, model_name, number=number, seed=seed, now=now)
     if isinstance(following, Refusal) or following.unit_credits * following.outputs > generation.held_credits:
         return ended(generation, payer, State.FAILED, refusal, now)
     following = replace(following, posts=0, retry_at=now)

@@ -34,6 +34,10 @@ _OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
 #: folders they are.
 _UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
 
+#: A trained version as its provider names it, or an address.
+VERSION_PATTERN = rf"{_OWNER_NAME}:[0-9a-f]{{64}}"
+LORA_PATTERN = rf"{VERSION_PATTERN}|https://[A-Za-z0-9.-]{{1,253}}/[!-~]{{1,400}}"
+
 #: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
 INPUT_PREFIX = "input:"
 
@@ -205,6 +209,21 @@ FIELDS: tuple[Field, ...] = (
         ("image",),
         "X",
     ),
+    Field(
+        "lora_weights",
+        _name(
+            512,
+            pattern=LORA_PATTERN,
+            rule="lora_weights must be a version that your account has trained, or an https address",
+            form="`owner/name:version`, or an https address",
+        ),
+        "A LoRA that the model loads: a version that the account has trained, or an address.",
+        "https://weights.example.com/ada/lighthouses.safetensors",
+        ("image",),
+        "WEIGHTS",
+        "The address must be on a host that the policy lists (`lora_hosts`). As shipped it lists none.",
+    ),
+    Field("lora_scale", Number(-1, 3, whole=False), "How strongly the LoRA acts.", 1, ("image",), "X"),
     Field(
         "duration_s",
         Number(1, 3600),

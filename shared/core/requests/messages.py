@@ -46,6 +46,8 @@ class GenerationRequest:
     mask_url: str | None = None
     end_image_url: str | None = None
     prompt_strength: float | None = None
+    lora_weights: str | None = None
+    lora_scale: float | None = None
     output_format: str | None = None
     quality: str | None = None
     max_tokens: int | None = None

@@ -118,8 +118,9 @@ class Policy:
 
     ``allow_topics`` are the only topics that pass. ``unscreened`` are the modalities whose outputs may be delivered
     without any screening ("video", "audio", "training"). ``loosened`` are the inputs of models that a request may set
-    although they loosen a model's own safety. Of a
-    training's pictures only so many are screened, drawn at random, as ``sample_pictures_above`` says; 0: all are.
+    although they loosen a model's own safety. Of a training's pictures only so many are screened, drawn at random, as
+    ``sample_pictures_above`` says; 0: all are. ``lora_hosts`` are the hosts from which a model may load weights that a
+    request names; nobody screens these.
     """
 
     version: str
@@ -131,6 +132,7 @@ class Policy:
     screeners: Mapping[str, ScreenerRule] = field(default_factory=dict)
     loosened: frozenset[str] = frozenset()
     sample_pictures_above: int = 0
+    lora_hosts: frozenset[str] = frozenset()
 
     def thresholds(self, plan: str) -> Mapping[Category, int]:
         """From which severity each category is refused for a plan. A plan that the policy does not name has no own."""

@@ -6,6 +6,7 @@ Rules of this file:
    of plans are checked when both files are read (``check_plans``).
 """
 
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,6 +16,9 @@ from shared.core.training.contents import MOST_PICTURES
 
 #: The range of a threshold. 8 refuses nothing of a category, because the highest severity is 7.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 1, 8
+
+#: A name of a host: no number of an address, no port, no wildcard.
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9-]{1,63}\.)+[a-z]{2,63}", re.ASCII)
 
 _TOPICS = {topic.value for topic in Topic}
 _TABLES = {
@@ -27,6 +31,7 @@ _TABLES = {
     "loosened",
     "screeners",
     "sample_pictures_above",
+    "lora_hosts",
 }
 
 #: Bounds of a screener's rule. An invocation has two minutes for everything.
@@ -60,6 +65,7 @@ def parse_policy(text: str, file: str = "moderation.toml") -> Policy:
         partial_outputs=reading.partial(raw.get("partial_outputs", Partial.DELIVER_SAFE.value)),
         unscreened=reading.among("unscreened", raw.get("unscreened", []), UNSCREENED_MODALITIES),
         sample_pictures_above=reading.count("sample_pictures_above", raw.get("sample_pictures_above", 0)),
+        lora_hosts=reading.hosts("lora_hosts", raw.get("lora_hosts", [])),
         screeners=reading.screeners(reading.table("screeners", raw.get("screeners", {}))),
         loosened=reading.names("loosened", raw.get("loosened", [])),
     )
@@ -101,6 +107,11 @@ class _Reading:
         for name in sorted(names - set(known)):
             raise self.wrong(where, f"{name!r} is not known; known are {', '.join(sorted(known))}")
         return names
+
+    def hosts(self, where: str, raw: Any) -> frozenset[str]:
+        if not isinstance(raw, list) or not all(isinstance(each, str) and _HOST.fullmatch(each) for each in raw):
+            raise self.wrong(where, "must be a list of names of hosts in small letters, such as huggingface.co")
+        return frozenset(raw)
 
     def count(self, where: str, raw: Any) -> int:
         if not isinstance(raw, int) or isinstance(raw, bool) or not 0 <= raw <= MOST_PICTURES:

@@ -9,11 +9,13 @@ Rules of this file:
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog, Model, Status
 from shared.core.keys import Key
+from shared.core.requests.messages import GenerationRequest
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}:[0-9a-f]{64}", re.ASCII)
 
@@ -43,6 +45,24 @@ def version_named(catalog: Catalog, model: str | None) -> str:
     if model is None or ":" not in model or _NAME.fullmatch(model) is None or catalog.find(model) is not None:
         return ""
     return model
+
+
+def version_asked_for(catalog: Catalog, request: GenerationRequest) -> str:
+    """The version that a request names, as its model or as the weights that its model loads. Empty if it names none."""
+    return version_named(catalog, request.model) or _weights_named(request)
+
+
+def _weights_named(request: GenerationRequest) -> str:
+    weights = request.lora_weights
+    return weights if weights is not None and _NAME.fullmatch(weights) is not None else ""
+
+
+def unfit_weights(request: GenerationRequest, own_version: str, hosts: Collection[str]) -> bool:
+    """Whether a request names weights that it may not load: another account's version, or a host that is not listed."""
+    weights = request.lora_weights
+    if weights is None or weights == own_version:
+        return False
+    return weights.removeprefix("https://").partition("/")[0] not in hosts if weights.startswith("https://") else True
 
 
 def with_version(catalog: Catalog, name: str, entry: str) -> Catalog:

@@ -222,6 +222,17 @@ class TableStore:
                 found = unreadable
             yield found
 
+    async def forget_version(self, account_id: str, name: str) -> None:
+        """Implements ``Store``."""
+        with translated(self.name, self._service.role):
+            try:
+                await self._service.rest.delete(
+                    self.name, {"PartitionKey": account_id, "RowKey": versions.version_key(name)}
+                )
+            except Answered as answered:
+                if not is_row_missing(answered):
+                    raise
+
     async def versions(self, account_id: str) -> AsyncIterator[TrainedVersion]:
         """Implements ``Store``."""
         async for row in self._query(_VERSIONS, account=account_id):

@@ -217,7 +217,7 @@ def _choices_of(*names: str) -> Callable[[PublishedInput], bool]:
 _SAME_NAME = tuple(
     name
     for name, field in FIELD.items()
-    if field.modalities and name not in (*PICTURES, "input_file", "destination", "width", "height")
+    if field.modalities and name not in (*PICTURES, "input_file", "destination", "width", "height", "lora_weights")
 )
 
 _STEPS = ("steps", "num_steps", "inference_steps", "sampling_steps")
@@ -225,6 +225,7 @@ _RULES: tuple[_Rule, ...] = (
     *(_Rule(name, _kind_of(name), _own(name)) for name in _SAME_NAME),
     _Rule("width", "whole", _named(("width",), "integer")),
     _Rule("height", "whole", _named(("height",), "integer")),
+    _Rule("lora_weights", "weights", _named(("lora_weights",), "string")),
     _Rule("prompt", "text", _named(("text", "text_prompt", "input_text", "text_input", "caption"), "string")),
     _Rule("input_file", "archive", _zipped, "it is a zip"),
     _Rule("image_url", "images", _pictures, "it is a list of pictures"),
