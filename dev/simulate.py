@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from dev.arguments import at_least
-from dev.simulation.invariants import Broken
+from dev.simulation.promise import Broken
 from dev.simulation.simulation import Figures, Simulation
 
 #: How much of a failed history is shown.

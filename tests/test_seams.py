@@ -18,8 +18,10 @@ WORDS = frozenset(member.value for enum in ENUMS for member in enum) | {REPLICAT
 
 #: Words of somebody else's that are spelled as one of ours: what a file calls it, and the words that are compared.
 ELSEWHERE = {
+    # The parts of an option.
+    "cli/usage_reconcile.py": {"model", "prediction"},
     # The first part of a media type, and the name of a field, of what a model gave.
-    "core/provider/outputs.py": {"image", "video", "audio", "training"},
+    "core/provider/outputs.py": {"image", "video", "audio", "training", "weights"},
     # What was sent to the service, a word of that file alone.
     "adapters/content_safety.py": {"image"},
     # A table of a catalogue's file.

@@ -7,16 +7,17 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from dev.fakes.blobs import Blob
-from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from dev.simulation.app_invariants import uncounted
 from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, missed_allowance, moves_of
+from dev.simulation.promise import Broken, require
+from dev.simulation.secrecy import nothing_secret, said_well, unspoken
 from dev.simulation.turn_invariants import starving
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.events.limit_event import LimitEvent
@@ -29,16 +30,6 @@ from shared.core.money.entries import LedgerEntry, Move
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import evaluate
-
-
-class Broken(BaseException):
-    """An invariant does not hold; the text says which, and for whom. No ``Exception``: nobody may swallow it."""
-
-
-def require(holds: object, promise: str, whose: object) -> None:
-    """Raise Broken unless the promise holds."""
-    if not holds:
-        raise Broken(f"{promise}: {whose}")
 
 
 class Observer:
@@ -228,12 +219,7 @@ def _opened(world: World) -> list[Generation]:
 
 def _written(request: GenerationRequest) -> str:
     """All that a user wrote, as it is to be screened: at once."""
-    return "\n\n".join(_texts(request))
-
-
-def _texts(request: GenerationRequest) -> list[str]:
-    """Each text that a user wrote, as the table of fields says."""
-    return list(request.written_texts)
+    return "\n\n".join(request.written_texts)
 
 
 def after_step(watch: Observer, *account_ids: str) -> None:
@@ -295,7 +281,7 @@ def at_rest(watch: Observer) -> None:
     _outputs(world)
     _asked_once(watch)
     nothing_secret(world)
-    said_well(unspoken(watch), world.telemetry.steps, world.telemetry.counts)
+    said_well(unspoken(world, watch.adopted), world.telemetry.steps, world.telemetry.counts)
 
 
 def _announced(world: World) -> None:
@@ -348,60 +334,3 @@ def _asked_once(watch: Observer) -> None:
     for key, predictions in made.items():
         extra = predictions - 1 - watch.attempt_failed[key]
         require(extra <= watch.lost[key], "extra predictions are lost answers", (key, extra))
-
-
-def nothing_secret(world: World) -> None:
-    """No prompt, secret or address in steps, counts, or the archive's metadata."""
-    secrets = _secrets(world)
-    _no_leak(secrets, world.telemetry.steps, world.telemetry.counts)
-    for dead in world.blobs.dead_letters.values():
-        _no_secret(secrets, dead.metadata.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Unspoken:
-    """What may not have been said when nothing is left to do: secrets, and that an adopted prediction is an extra."""
-
-    secrets: frozenset[str]
-    adopted: frozenset[str]
-
-
-def unspoken(watch: Observer) -> Unspoken:
-    """What may not have been said in this world, at rest."""
-    return Unspoken(_secrets(watch.world), frozenset(watch.adopted))
-
-
-#: A step or a count: its name, and what it is about.
-_Lines = Iterable[tuple[str, object, Mapping[str, object]]]
-
-
-def said_well(what: Unspoken, steps: _Lines, counts: _Lines) -> None:
-    """What was said, at any time until rest, says nothing of this."""
-    steps = list(steps)
-    counted = {str(facts["prediction"]) for name, _, facts in steps if name == "extra_prediction"}
-    wrong = counted & what.adopted
-    require(not wrong, "what is counted as extra was no attempt's own", wrong)
-    _no_leak(what.secrets, steps, counts)
-
-
-def _secrets(world: World) -> frozenset[str]:
-    secrets = {SIGNING_SECRET, "https://", "http://"}
-    for generation in world.store.saved_generations.values():
-        request = generation.request
-        if request is not None:
-            secrets |= set(_texts(request))
-        if isinstance(generation, Generation):
-            secrets |= {output.text for output in generation.outputs if output.text}
-    return frozenset(secrets)
-
-
-def _no_leak(secrets: frozenset[str], steps: _Lines, counts: _Lines) -> None:
-    for name, _, facts in steps:
-        _no_secret(secrets, (name, *map(str, facts.values())))
-    for metric, _, labels in counts:
-        _no_secret(secrets, (metric, *map(str, labels.values())))
-
-
-def _no_secret(secrets: frozenset[str], texts: Iterable[str]) -> None:
-    for text in texts:
-        require(not any(secret in text for secret in secrets), "nothing secret leaves", text)

@@ -18,9 +18,10 @@ from operator import or_
 from dev.fakes.world import KEY
 from dev.simulation.digests import Digests
 from dev.simulation.effects import Fault, Mode, modes_of, run
-from dev.simulation.invariants import Unspoken, after_step, at_rest, said_well, unspoken
+from dev.simulation.invariants import after_step, at_rest
 from dev.simulation.logs import NOTHING, Said, lines_of
 from dev.simulation.schedules import EVERY, End, Faced, Flow, Schedule, Stage, Webhook
+from dev.simulation.secrecy import Unspoken, said_well, unspoken
 from dev.simulation.snapshots import Snapshot
 
 #: How many states of a way are compared, of those between webhooks. Nine in ten ways that meet another meet it there,
@@ -269,7 +270,7 @@ class Decider:
             else:
                 node = Node()
             found = node.way(schedule)
-        rest = found.rest if found else Rest(schedule, unspoken(moment.stage.watch))
+        rest = found.rest if found else Rest(schedule, unspoken(moment.stage.watch.world, moment.stage.watch.adopted))
         for each in reversed(steps):
             _said_well(rest.unspoken, each.said)
             found = Way(each.cases & (found.cases if found else EVERY), each.said, rest, found)

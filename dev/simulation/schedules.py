@@ -18,9 +18,10 @@ from dev.fakes.messenger import COMMANDS, queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from dev.simulation.effects import Crash, Fault, Mode, watched
-from dev.simulation.invariants import Observer, after_step, require
+from dev.simulation.invariants import Observer, after_step
 from dev.simulation.logs import Said, keep_only_what_is_read
 from dev.simulation.moments import carry_commands, moments_of
+from dev.simulation.promise import require
 from shared import worker
 from shared.core.commands.acts import AccountCommand
 from shared.core.requests.digest import digest_of

@@ -19,7 +19,8 @@ from dev.fakes.messenger import EVENTS, REQUESTS, Sent
 from dev.fakes.world import DELIVERIES, START, World
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
 from dev.simulation.effects import DEPENDENCIES, Crash, Mode, failed, watched
-from dev.simulation.invariants import Observer, after_step, at_rest, require
+from dev.simulation.invariants import Observer, after_step, at_rest
+from dev.simulation.promise import require
 from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker

@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from dev.simulation.flows import FLOWS
-from dev.simulation.invariants import Broken
 from dev.simulation.performing import Decider, schedules
+from dev.simulation.promise import Broken
 from dev.simulation.second_provider import SECOND_FLOWS
 
 #: How long another process is waited for between two looks. Who waits is ended by its test's own time.

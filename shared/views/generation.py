@@ -255,7 +255,8 @@ def _approval_json(generation: AnyGeneration) -> dict[str, Any] | None:
         return None
     decisions = [asdict(each) | {"at": each.at.isoformat()} for each in asked.decisions]
     pending = isinstance(generation, Received) and asked.pending
-    return asdict(asked) | {"until": asked.until.isoformat(), "pending": pending, "decisions": decisions}
+    times = {"asked_at": asked.asked_at.isoformat(), "until": asked.until.isoformat()}
+    return asdict(asked) | times | {"pending": pending, "decisions": decisions}
 
 
 def _ended_at(generation: AnyGeneration) -> datetime | None:

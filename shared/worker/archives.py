@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 
 from shared.core.dependency import Dependency
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.fields import INPUT_PREFIX
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import Assessment, evaluate, merged
 from shared.core.training.contents import PICTURES, Entry, EntryKind, sampled, shown, wrong_pictures

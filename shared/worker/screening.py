@@ -30,7 +30,7 @@ from shared.core.lifecycle.generation import Closed, Generation, Received, Trans
 from shared.core.modality import InputKind
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.fields import INPUT_PREFIX
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import (
     UNSCREENED_INPUTS,

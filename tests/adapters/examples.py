@@ -232,7 +232,7 @@ def full_request(key: Key) -> GenerationRequest:
         mask_url="https://example.com/mask",
         end_image_url="https://example.com/end",
         prompt_strength=0.1,
-        lora_weights="https://weights.example.com/ä.safetensors",
+        lora_weights="https://weights.example.com/a.safetensors",
         lora_scale=0.5,
         output_format="webp",
         quality="premium",

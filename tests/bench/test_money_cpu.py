@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 from shared.adapters.azure_storage.tables import rows_money
 from shared.core.keys import Key
@@ -61,8 +62,8 @@ def limits(scope: Scope) -> tuple[Limit, ...]:
             effect=(Effect.WARN, Effect.BLOCK, Effect.APPROVE)[number % 3],
             scope=scope,
         )
-        for number, (span, unit) in enumerate(
-            [(span, unit) for unit in Unit for span in (Span.HOUR, Span.DAY, Span.MONTH, Span.ROLLING_24H)]
+        for number, (unit, span) in enumerate(
+            product((Unit.CREDITS, Unit.USD), (Span.HOUR, Span.DAY, Span.MONTH, Span.ROLLING_24H))
         )
     )
 

@@ -31,7 +31,7 @@ ALBUM = {"type": "images", "to": 3, "price_percent": 100}
 NOTE = {"type": "text", "most_characters": 40, "price_percent": 100}
 SCALE = {"type": "real", "from": 0, "to": 1, "default": 0.6, "price_percent": 100}
 SETTABLE = {"raw": FLAG, "size": SIZE, "copies": COUNT, "style_image": PICTURE, "album": ALBUM, "note": NOTE}
-SETTABLE |= {"lora_scale": SCALE}
+SETTABLE |= {"style_scale": SCALE}
 
 CATALOG = catalog(
     {
@@ -65,7 +65,7 @@ HOSTILE: list[tuple[str, Any, str]] = [
     ("webhook_secret", "x", "secret"),
     ("password", "x", "secret"),
     ("Authorization", "Bearer x", "secret"),
-    ("lora_weights", "https://10.0.0.7/a.safetensors", "one of those"),
+    ("lora_weights", "https://10.0.0.7/a.safetensors", "own field lora_weights"),
     ("extra_lora", "http://169.254.169.254/latest", "one of those"),
     ("replicate_weights", "https://localhost/w.tar", "one of those"),
     ("disable_safety_checker", True, "safety"),
@@ -93,7 +93,7 @@ HOSTILE: list[tuple[str, Any, str]] = [
     ("copies", "15", "whole number"),
     ("raw", "true", "true or false"),
     ("raw", 1, "true or false"),
-    ("lora_scale", 1.01, "from 0 to 1"),
+    ("style_scale", 1.01, "from 0 to 1"),
     ("note", "see https://10.0.0.7/x", "no address"),
     ("note", "data:text/plain,x", "no address"),
     ("note", "input:bob/bob/one/secret.png", "no address"),
@@ -131,7 +131,7 @@ def test_a_hostile_input_is_refused_by_name_with_the_reason(name: str, value: An
         ({"copies": 15}, 45, 45_000),
         ({"copies": 1}, 3, 3000),
         ({"size": "4K", "copies": 2}, 113, 112_500),
-        ({"raw": True, "note": "fog", "lora_scale": 1}, 3, 3000),
+        ({"raw": True, "note": "fog", "style_scale": 1}, 3, 3000),
     ],
 )
 def test_what_is_not_refused_is_priced_at_its_worst(inputs: Any, credits: int, usd_micros: int) -> None:  # noqa: A002  # the app's word

@@ -160,7 +160,7 @@ def test_queries_compare_with_values_that_there_are(label: str, values: type[Str
 def test_every_alert_is_explained() -> None:
     """Each alert has a section of its own: what it means, what to look at, what to do."""
     rules = set(alerts())
-    assert len(rules) == 15
+    assert len(rules) == 17
     text = OPERATIONS.read_text(encoding="utf-8")
     sections = dict(re.findall(r"^### (darkroom[\w-]*)[^\n]*\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
     assert set(sections) == rules | {"darkroom-dead-letters-wait", "darkroom-dead-letters-stay", "darkroom-budget"}

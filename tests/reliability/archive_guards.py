@@ -189,16 +189,16 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
     ),
     _guard(
         "a training that would be stopped before its end is refused",
-        "shared/core/catalog/catalog.py",
-        "    mapped = _too_long(choice.model, request) or readings",
+        "shared/core/catalog/choosing.py",
+        "    mapped = too_long(choice.model, request) or readings",
         "    mapped = readings",
         "core/test_training_fields.py::test_a_training_that_would_be_stopped_before_its_end_is_refused_with_the_number",
     ),
     _guard(
         "a trainer that is gone is not replaced unasked",
-        "shared/core/catalog/catalog.py",
-        "    if named.modality is Modality.TRAINING or not request.allow_fallback:\n",
-        "    if not request.allow_fallback:\n",
+        "shared/core/catalog/choosing.py",
+        "    if not catalog.routing.fallback or named.modality is Modality.TRAINING:\n",
+        "    if not catalog.routing.fallback:\n",
         "core/test_training_fields.py::test_a_trainer_that_is_gone_is_refused_with_its_successor",
     ),
     _guard(

@@ -89,19 +89,19 @@ NIGHT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a hold that was made meanwhile is not counted",
         WORKER + "open_holds.py",
-        (("            held.pop(entry.entry_id, None)\n", ""),),
+        (("            held.pop(name, None)\n", ""),),
         worker_test(f"{_MOVES}[opens-False]"),
     ),
     Guard(
         "a hold that has ended meanwhile is counted",
         WORKER + "open_holds.py",
-        (("            held[entry.entry_id] = -entry.held\n", "            pass\n"),),
+        (("            held[name] = -entry.held\n", "            pass\n"),),
         worker_test(f"{_MOVES}[ends-True]"),
     ),
     Guard(
         "a hold that was made and has ended meanwhile is not counted",
         WORKER + "open_holds.py",
-        ((" and entry.entry_id not in since:\n", ":\n"),),
+        ((" and name not in since:\n", ":\n"),),
         worker_test(f"{_MOVES}[opens and ends-False]"),
     ),
     Guard(

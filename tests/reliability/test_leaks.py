@@ -4,7 +4,8 @@ import pytest
 
 from dev.fakes.catalogs import NOTED, writing
 from dev.fakes.world import KEY, World
-from dev.simulation.invariants import Broken, nothing_secret
+from dev.simulation.promise import Broken
+from dev.simulation.secrecy import nothing_secret
 from shared.core.metric import Metric
 from shared.core.requests.fields import WRITTEN
 from shared.core.requests.messages import GenerationRequest

@@ -11,7 +11,8 @@ from dev.fakes.messenger import EVENTS, REQUESTS
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import World
 from dev.simulation.effects import Crash, Fault, Mode, run, watched
-from dev.simulation.invariants import Broken, Observer, after_step, at_rest
+from dev.simulation.invariants import Observer, after_step, at_rest
+from dev.simulation.promise import Broken
 from shared import worker
 from shared.core.keys import Key
 from shared.core.provider.prediction import CreateOutcome, CreateRefused, DeferReason, NotCreated, OutcomeUnknown

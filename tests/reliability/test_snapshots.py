@@ -11,9 +11,9 @@ import pytest
 from dev.fakes.world import KEY, START
 from dev.simulation.effects import Fault, Mode, run
 from dev.simulation.flows import FLOWS
-from dev.simulation.invariants import Broken
 from dev.simulation.logs import Line, Said
 from dev.simulation.performing import Decider, perform, prepared, schedules
+from dev.simulation.promise import Broken
 from dev.simulation.schedules import EVERY, End, Flow, Schedule, Stage, Webhook
 from dev.simulation.snapshots import Snapshot, is_frozen
 from tests.reliability.test_twin import state

@@ -12,7 +12,7 @@ from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
 from shared.core.lifecycle.state import State
 from shared.core.reasons import Reason
-from shared.core.requests.fields import INPUT_PREFIX
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.ports import Limits
 from tests.worker.modalities import opened, train
 

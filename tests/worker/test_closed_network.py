@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.world import World
-from shared.core.requests.fields import INPUT_PREFIX
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.ports import Limits
 from shared.worker.naming import handed_name
 from tests.worker.modalities import WAV, opened

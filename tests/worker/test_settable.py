@@ -25,7 +25,7 @@ CAT, HAT = "https://pictures.example/cat.png", "https://pictures.example/hat.png
 COPY = {CAT: "data:image/png;base64,YSBjYXQ=", HAT: "data:image/png;base64,YSBoYXQ="}
 
 SETTABLE = {"raw": FLAG, "size": SIZE, "copies": COUNT, "style_image": PICTURE, "album": ALBUM, "note": NOTE}
-SETTABLE |= {"lora_scale": SCALE, "safety_tolerance": {**COUNT, "price_percent": 100, "loosens_safety": True}}
+SETTABLE |= {"style_scale": SCALE, "safety_tolerance": {**COUNT, "price_percent": 100, "loosens_safety": True}}
 INPUTS = {"prompt": TEXT, "image": IMAGE, "seed": SEED}
 CATALOG = catalog(
     {
@@ -77,12 +77,12 @@ async def test_hostile_inputs_are_refused_by_name_and_nothing_is_charged_fetched
 async def test_what_is_set_is_sent_as_it_was_set() -> None:
     """Beside what our fields say; the hold covers the worst price, and the capture is that price."""
     world = await opened()
-    await asked(world, {"raw": True, "size": "4K", "lora_scale": 0.5})
+    await asked(world, {"raw": True, "size": "4K", "style_scale": 0.5})
     (_, attempt) = world.replicate.creates[0]
-    assert {name: attempt.inputs[name] for name in ("raw", "size", "lora_scale")} == {
+    assert {name: attempt.inputs[name] for name in ("raw", "size", "style_scale")} == {
         "raw": True,
         "size": "4K",
-        "lora_scale": 0.5,
+        "style_scale": 0.5,
     }
     assert world.balances() == (992, 8, 0)
     world.replicate.succeed(world.replicate.only_id, [b"a picture"])

@@ -14,7 +14,7 @@ from shared.core.dependency import Dependency
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated, OutcomeUnknown
 from shared.core.reasons import Reason, Refusal
-from shared.core.requests.fields import INPUT_PREFIX
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.ports import OutputUnfit, Unavailable
 from tests.worker.modalities import STRICT, TAR, TRAINED_VERSION, ZIP, opened, train, trained
 

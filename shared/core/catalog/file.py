@@ -162,20 +162,27 @@ def _model(where: str, name: str, table: Any) -> Model:
         cancel_after_s=reading.whole(where, table, "cancel_after_s", 5, 86_400),
         output=reading.choice(where, table, "output", Shape, None),
         sizing=_sizing(where, table.get("sizing")),
-        inputs=_inputs(where, table),
+        inputs=inputs,
         fallback=reading.names(where, table, "fallback"),
         prompt_characters=_characters(where, table),
         output_bytes=reading.whole(where, table, "output_bytes", 1, 2**31) if "output_bytes" in table else 0,
         black_is_refusal=reading.flag(where, table, "black_is_refusal"),
         inputs_source=reading.text(where, table, "inputs_source"),
-        hundred_steps_s=reading.whole(where, {"hundred_steps_s": 0, **table}, "hundred_steps_s", 0, 86_400),
-        version_entry=reading.text(where, table, "version_entry"),
+        **_training(where, table),
         marks=marks,
         settable=read_settable(where, table, inputs),
         **_money(where, table),
     )
     _check_inputs(where, model)
     return model
+
+
+def _training(where: str, table: Table) -> dict[str, Any]:
+    """What only a trainer has."""
+    return {
+        "hundred_steps_s": reading.whole(where, {"hundred_steps_s": 0, **table}, "hundred_steps_s", 0, 86_400),
+        "version_entry": reading.text(where, table, "version_entry"),
+    }
 
 
 def _kind(where: str, table: Table) -> str:

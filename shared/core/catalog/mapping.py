@@ -27,7 +27,8 @@ from shared.core.catalog.settable import Settable, problems
 from shared.core.catalog.sizes import Sizing, Value, in_lowest_terms, sided, sized
 from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal, counted
-from shared.core.requests.fields import FIELDS, INPUT_PREFIX, PICTURES, WRITTEN
+from shared.core.requests.field_patterns import INPUT_PREFIX
+from shared.core.requests.fields import FIELDS, PICTURES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
 
 Inputs = Mapping[str, Value]

@@ -20,8 +20,9 @@ from typing import Protocol
 from shared.core.catalog.input_names import changes_safety, holds_secret
 from shared.core.modality import InputKind
 from shared.core.money.pricing import Price, Unit
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.field_types import InputValue
-from shared.core.requests.fields import FIELD, INPUT_PREFIX
+from shared.core.requests.fields import FIELD
 
 #: What no text may have in it, or begin with (rule 3).
 _SCHEME, _BEGINNINGS = "://", ("data:", "www.", "//", INPUT_PREFIX)

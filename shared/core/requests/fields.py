@@ -12,8 +12,8 @@ Rules of this file:
 5. The ids and ``type`` of a message are not in this table: they say whose message it is, not what it asks for.
 """
 
-from shared.core.keys import ID_PATTERN
 from shared.core.modality import Modality
+from shared.core.requests.field_patterns import LORA_PATTERN, OWNER_NAME, UPLOAD, UPLOAD_RULE
 from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 
 #: What Darkroom can make.
@@ -27,21 +27,6 @@ def _name(most: int, **rest: tuple[str, ...] | str) -> Text:
 def _written(most: int | None, form: str = "") -> Text:
     return Text(most, True, form=form)  # noqa: FBT003  # the name of the function says it
 
-
-_OWNER_NAME = r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}"
-
-#: The folders of account and user, then parts of harmless characters, none of only dots. The parser checks whose
-#: folders they are.
-_UPLOAD = rf"{ID_PATTERN}/{ID_PATTERN}(?:/(?!\.+(?:/|$))[A-Za-z0-9 ._()@+=-]{{1,200}})+"
-
-#: A trained version as its provider names it, or an address.
-VERSION_PATTERN = rf"{_OWNER_NAME}:[0-9a-f]{{64}}"
-LORA_PATTERN = rf"{VERSION_PATTERN}|https://[A-Za-z0-9.-]{{1,253}}/[!-~]{{1,400}}"
-
-#: How a request refers to an input that was screened and stored. It differs from every user's address: those are https.
-INPUT_PREFIX = "input:"
-
-UPLOAD_RULE = "input_file must be a file in the user's own folder of uploads: <account_id>/<user_id>/<name>"
 
 _NONE_YET = "No model that is offered takes it yet; one of your own catalogue may."
 
@@ -306,7 +291,7 @@ FIELDS: tuple[Field, ...] = (
         "input_file",
         _name(
             512,
-            pattern=_UPLOAD,
+            pattern=UPLOAD,
             rule=UPLOAD_RULE,
             form="`<account_id>/<user_id>/<name>`",
         ),
@@ -321,7 +306,7 @@ FIELDS: tuple[Field, ...] = (
         "destination",
         _name(
             140,
-            pattern=_OWNER_NAME,
+            pattern=OWNER_NAME,
             rule="destination must be owner/name of a model: small letters, digits and . _ -",
             form="`owner/name`",
         ),

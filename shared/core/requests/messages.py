@@ -13,8 +13,9 @@ from typing import Any
 from shared.core.keys import GivenIds, Key
 from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason
+from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.field_types import InputValue
-from shared.core.requests.fields import INPUT_PREFIX, PICTURES, WRITTEN
+from shared.core.requests.fields import PICTURES, WRITTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

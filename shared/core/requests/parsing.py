@@ -21,8 +21,9 @@ from shared.core.keys import ID_RULE, GivenIds, Key, is_id
 from shared.core.modality import Modality
 from shared.core.provider.prediction import Prediction
 from shared.core.requests.digest import digest_of
+from shared.core.requests.field_patterns import INPUT_PREFIX, UPLOAD_RULE
 from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, InputValue, Number, Pairs, Text
-from shared.core.requests.fields import FIELD, INPUT_PREFIX, UPLOAD_RULE
+from shared.core.requests.fields import FIELD
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
 

@@ -83,7 +83,7 @@ async def test_s57_a_film(world: World, connector: ReplicateConnector) -> None:
         MINIMAX, "waves", input_data={"first_frame_image": "https://pictures.example/sea.png"}
     )
     assert len(film["outputs"]) == 1
-    with pytest.raises(ValueError, match="has no input fps; it takes first_frame_image"):
+    with pytest.raises(ValueError, match="has no input fps; it takes duration, first_frame_image"):
         await connector.inference(MINIMAX, "waves", {"fps": 30})
     assert len(world.simulator.records) == 1
 

@@ -26,6 +26,7 @@ _KINDS: Final[Mapping[str, Input]] = {
     "images": Input("array", holds="image"),
     "audio": Input("string", holds="audio"),
     "archive": Input("string", holds="archive"),
+    "weights": Input("string"),
 }
 #: The shape that a modality has where the catalog names none.
 _SHAPES: Final[Mapping[str, Shape]] = {"image": "list", "text": "chunks", "training": "version"}

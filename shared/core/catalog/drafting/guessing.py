@@ -88,7 +88,7 @@ def _never_sent(each: PublishedInput) -> str:
 
 def _table(each: PublishedInput, rule: _Rule) -> Mapping[str, Any]:
     """The entry's table: its type, the field if it has another name, its bounds and the model's default."""
-    kind = "whole" if rule.kind == "real" and each.type == "integer" else rule.kind
+    kind = InputKind.WHOLE.value if rule.kind == InputKind.REAL and each.type == "integer" else rule.kind
     table: dict[str, Any] = {"type": kind}
     if rule.field != each.name:
         table["field"] = rule.field
