@@ -53,10 +53,15 @@ def _marked(model: str, name: str, text: str, table: str = "inputs") -> Drift:
 async def drift(api: ReplicateApi, catalog: Catalog) -> list[Drift]:
     """All differences, in the catalogue's order.
 
+    What trained versions inherit is left out: it is no model of its own, and its target is its trainer.
+
     Raises:
         ReplicateError: a model could not be read at Replicate.
     """
-    offered = [model for model in catalog.models.values() if model.status is not Status.RETIRED]
+    inherited = {model.version_entry for model in catalog.models.values()}
+    offered = [
+        each for each in catalog.models.values() if each.status is not Status.RETIRED and each.name not in inherited
+    ]
     return [found for model in offered for found in await _of_model(api, model)]
 
 

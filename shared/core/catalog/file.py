@@ -138,7 +138,6 @@ def _model(where: str, name: str, table: Any) -> Model:
     if not isinstance(table, dict):
         raise CatalogError(f"{where}: must be a table")
     reading.check_known(where, table, _MODEL_FIELDS)
-    modality = Modality(reading.word(where, table, "modality", MODALITIES))
     provider, target = _provider_and_target(where, table)
     inputs = _inputs(where, table)
     prices, marks = tuple(_prices(where, table)) if "prices" in table else (), _marks(where, table)
@@ -146,7 +145,7 @@ def _model(where: str, name: str, table: Any) -> Model:
         name=name,
         provider=provider,
         target=target,
-        modality=modality,
+        modality=Modality(reading.word(where, table, "modality", MODALITIES)),
         kind=_kind(where, table),
         status=_status(where, table, priced=bool(prices), marked=bool(marks)),
         successor=reading.text(where, table, "successor"),
