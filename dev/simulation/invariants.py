@@ -9,7 +9,7 @@ Rules of this file:
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from dev.fakes.blobs import Blob
@@ -30,6 +30,9 @@ from shared.core.money.entries import LedgerEntry, Move
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import evaluate
+
+#: The longest that a call takes.
+CALL = timedelta(seconds=300)
 
 
 class Observer:
@@ -84,7 +87,7 @@ class Observer:
         opens = unopened and isinstance(after, Generation)
         ends = not unopened and after.state.ended
         require(not (opens and after.state.ended), "what opens has not ended", key)
-        pays = transition.account is not None or key.account_id in self.world.store.saved_accounts
+        pays = transition.account is not None or self._was_there(key.account_id)
         moved = tuple(entry.move for entry in transition.entries if entry.move not in DUE)
         require(moved == moves_of(before, transition, pays=pays), "moves go with states", (key, moved))
         require(ends == (Move.RESOLVE in moved), "an end resolves its hold", key)
@@ -95,6 +98,12 @@ class Observer:
             approved = {(each.limit_id, each.scope) for each in asked.approvals} if asked else set()
             exceeded = exceeded_window(transition.account, transition.user, approved)
             require(not exceeded, "no window is exceeded", (key, exceeded))
+
+    def _was_there(self, account_id: str) -> bool:
+        """Whether an account was there when a call that saves now has read its rows: longer than a call takes."""
+        entries = self.world.store.entries
+        first = next((each.at for each in entries if each.account_id == account_id and each.seq == 1), None)
+        return first is not None and first <= self.world.now() - CALL
 
     def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
         key = after.key
