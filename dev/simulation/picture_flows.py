@@ -7,7 +7,8 @@ paid yet. An output is never refused for this reason, because it is paid.
 from dataclasses import replace
 
 from dev.simulation.schedules import End, Faced, Flow, Stage
-from shared.core.requests.messages import PredictionEvent
+from shared.core.requests.digest import digest_of
+from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.worker.wariness import LOST_DELIVERIES
 
 
@@ -15,7 +16,15 @@ async def request_with_image(stage: Stage) -> Faced:
     """A request with an input picture: it is fetched, screened, stored, and sent as our copy."""
     url = "https://pictures.example/lighthouse.png"
     stage.world.inputs.files[url] = b"a lighthouse"
-    return Faced(replace(stage.request(), model="flux-dev", image_url=url))
+    asked = replace(stage.request(), model="flux-dev", image_url=url)
+    return Faced(replace(asked, digest=digest_of(asked)))
+
+
+async def request_with_image_clashing(stage: Stage) -> Faced:
+    """The same, and what overtakes it under its id has other content: it is refused, and its picture is not kept."""
+    faced = await request_with_image(stage)
+    assert isinstance(faced.message, GenerationRequest)
+    return replace(faced, message=replace(faced.message, digest=stage.request().digest))
 
 
 async def request_lost_before(stage: Stage) -> Faced:
@@ -71,6 +80,7 @@ _ENDS = (End.SUCCEEDED, End.CONTENT)
 
 PICTURE_FLOWS: tuple[Flow, ...] = (
     Flow("request with an image", request_with_image, creates=True, ends=(End.SUCCEEDED, End.TRANSIENT)),
+    Flow("request with an image, clashing", request_with_image_clashing, creates=True, ends=(End.SUCCEEDED,)),
     Flow("request with an image, lost before", request_lost_before, creates=True, ends=(End.SUCCEEDED,)),
     Flow("request with an image, lost often", request_lost_often, ends=(End.SUCCEEDED,)),
     Flow("dead request with an image, unopened", dead_letter_with_image, ends=(End.SUCCEEDED,)),

@@ -83,10 +83,10 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         if isinstance(reserved, Changed):
             await _go_on(deps, reserved.generation, reserved.loaded)
             return
-    if isinstance(reserved, Unchanged) and clashes(reserved.generation, digest):
-        await refuse_clash(deps, key, digest, again)
-    elif isinstance(reserved, Unchanged):
+    if isinstance(reserved, Unchanged):
         await _drop_input(deps, admission.message, reserved.generation)
+        if clashes(reserved.generation, digest):
+            await refuse_clash(deps, key, digest, again)
 
 
 async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, published: int = 0) -> None:
@@ -138,7 +138,7 @@ async def submit_or_end(deps: Dependencies, generation: Generation | Closed, loa
 
 
 async def _drop_input(deps: Dependencies, message: GenerationRequest, generation: AnyGeneration) -> None:
-    """Delete the input that a request has stored if a cancel ended its generation first."""
+    """Delete the input that a request has stored if its generation has ended meanwhile."""
     if message.may_have_pictures and generation.state.ended:
         await deps.input_files.discard_inputs(output_prefix(generation.key))
 

@@ -330,7 +330,7 @@ def test_a_reference_takes_the_place_of_an_address_in_pictures_only() -> None:
         ({"guidance": SCALE}, "filled by a field"),
         ({"hf_api_token": NOTE}, "secret"),
         ({"hfApiToken": NOTE}, "secret"),
-        ({"lora_weights": NOTE}, "weights"),
+        ({"replicate_weights": NOTE}, "weights"),
         ({"disable_safety_checker": FLAG}, "loosens_safety"),
         ({"safety_tolerance": COUNT}, "loosens_safety"),
         ({"archive": {"type": "archive", "price_percent": 100}}, "type must be"),

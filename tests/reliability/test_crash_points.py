@@ -16,7 +16,7 @@ from dev.simulation.tallies import Tallies
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long
 
 #: How many schedules there are. A change of the message handler changes it, and so does a flow skipped by mistake.
-AT_LEAST = 70_000
+AT_LEAST = 130_000
 
 EACH = "test_every_schedule_of_a_flow_settles_with_every_promise_kept"
 

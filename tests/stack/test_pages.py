@@ -40,7 +40,7 @@ MEANT = {"USER": "ada", "ACCOUNT": "ada", "FILE": "portraits.zip", "ID": "ticket
 
 #: Lines that may fail: a dead letter that is no message is not sent again, one user's file and destination exist
 #: already, and the generation waits for no approval.
-MAY_SAY_NO = ("dead-letters replay", "upload ", "shared.cli approve ", "destination create ")
+MAY_SAY_NO = ("dead-letters replay", "upload ", "shared.cli approve ", "destination create ", "version delete")
 
 #: What is not one command: `...` stands for more, Azure's own login comes first, or it runs for minutes.
 SHOWN_ONLY = ("...", "azd", "ngrok")
@@ -253,6 +253,9 @@ async def test_every_command_line_of_the_pages_works(place: Place) -> None:
     (place.folder / "receipt.json").write_bytes(receipt or b"")
     keys = await worker.public_keys(place.stack.app.deps)
     (place.folder / "keys.json").write_bytes(worker.keys_document(keys))
+    (place.folder / "bill.csv").write_text(
+        "Amount,Model,Prediction\n0.003,black-forest-labs/flux-schnell,abc\n", encoding="utf-8"
+    )
     meant = MEANT | {"NAME": dead_letters[0].name, "GENERATION": "7f3c"}
     wrong = []
     for line in lines():
