@@ -6,6 +6,7 @@ It is a process of its own. Its tables are those of Azurite, over sockets; what 
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 from dataclasses import replace
@@ -56,6 +57,7 @@ def dependencies(service: TableService, name: str, last: int = -1) -> Dependenci
         index=TableIndex(service, f"{name}open"),
         moved=TableMovedAccounts(service, f"{name}moved"),
         now=lambda: datetime.now(UTC),
+        new_seed=lambda: secrets.randbits(32),  # the world's own are the same in each process, and so were its names
         sleep=asyncio.sleep,
     )
 
