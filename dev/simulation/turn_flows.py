@@ -60,6 +60,13 @@ async def cancel_parked(stage: Stage) -> Faced:
     return Faced(CancelRequest(KEY))
 
 
+async def request_counted(stage: Stage) -> Faced:
+    """A request of an account that may have one at a time, and has none: what it has and who waits is read."""
+    await stage.open()
+    _one_at_once(stage)
+    return Faced(stage.request())
+
+
 async def resumed_without_a_turn(stage: Stage) -> Faced:
     """The pause of a generation with a hold is over, and another one has its turn."""
     _one_at_once(stage)
@@ -133,6 +140,7 @@ async def _ended(stage: Stage) -> None:
 
 TURN_FLOWS: tuple[Flow, ...] = (
     Flow("request without a turn", request_parked, ends=_ONE_END),
+    Flow("request with room for it", request_counted, creates=True, ends=_ONE_END),
     Flow("look gives a turn", look_gives, ends=_ONE_END),
     Flow("request that was given a turn", request_given, creates=True, ends=_ONE_END),
     Flow("check of what is parked", check_parked, ends=_ONE_END),
