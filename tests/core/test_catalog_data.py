@@ -45,12 +45,11 @@ DEARER_CREDIT_USD_MICROS = {"flux-dev": 12_500}
 #: The models on offer whose price has no page, by the reason.
 NO_PAGE = {
     "no page that could be read says the whole price": {
-        *("flux-2-max", "flux-2-flex", "flux-2-dev", "sd-3.5-medium"),
         *("ray-2-720p", "ray-2-540p", "ray-flash-2-720p", "ray-flash-2-540p", "video-01", "gen4-turbo", "gen-4.5"),
         *("llama-3-8b", "llama-3-70b", "llama-4-scout", "llama-4-maverick"),
     },
-    "a third party's record has a price for an input image too": {"flux-2-klein-4b"},
-    "the machine is assumed, and so is its price": {"playground-v2.5", "bark"},
+    "third parties' records have a price for an input image too": {"flux-2-klein-4b"},
+    "the machine is assumed, and so is its price": {"bark"},
 }
 
 #: The most that one output needs of the machine, in seconds; MusicGen for one second of music, a trainer for a step.
