@@ -9,14 +9,14 @@ Rules of this file:
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from shared.cli.catalog_place import Opened, Place, opened
-from shared.cli.catalog_saying import Said, asked, keyboard_is_there, today, with_said
+from shared.cli.catalog_saying import Said, asked, keyboard_is_there, sold_for, today, with_said
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.config.data_files import MOST_BYTES
 from shared.core.catalog.catalog import QUALITIES, Catalog, Model
@@ -129,6 +129,7 @@ class _Adding:
         alone = self.source is not None and not self.tries
         try:
             place = None if self.shows else Place.of(self.context.env, file)
+            self.said = replace(self.said, credit_usd_micros=sold_for(self.context.env))
         except RefusedError as refused:
             self.context.screen.complain(str(refused))
             raise typer.Exit(1) from None

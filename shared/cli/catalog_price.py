@@ -6,13 +6,14 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from shared.cli.catalog_add import Credits, Day, File, Page, Price, Quality, RunS, TierName
 from shared.cli.catalog_place import Opened, Place, opened
-from shared.cli.catalog_saying import Said, price_of, today
+from shared.cli.catalog_saying import Said, price_of, sold_for, today
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.drafting.draft import Draft
@@ -41,6 +42,7 @@ def price(  # noqa: PLR0913, PLR0917  # each is an option of the command
     said = Said(prices=usd or (), page=page, day=day, credits=credits, run_s=run_s, tier=tier, quality=quality)
     try:
         place = Place.of(command_context.env, file)
+        said = replace(said, credit_usd_micros=sold_for(command_context.env))
     except RefusedError as refused:
         command_context.screen.complain(str(refused))
         raise typer.Exit(1) from None
@@ -90,8 +92,9 @@ def _entry(file: Opened, model: Model, given: Priced, said: Said) -> Mapping[str
 
 def _table(model: Model) -> Mapping[str, Any]:
     """The parts of an entry from which credits are calculated."""
-    sizing = model.sizing
+    sizing, own = model.sizing, model.min_margin_percent
     return {
+        **({} if own is None else {"min_margin_percent": own}),
         "modality": model.modality.value,
         "prompt_characters": list(model.prompt_characters),
         "sizing": {"from": sizing.low, "to": sizing.high, "step": sizing.step} if sizing and sizing.free else None,

@@ -2,17 +2,19 @@
 
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.cli.context import RefusedError
 from shared.cli.printing import Screen
+from shared.config import money
 from shared.core.catalog.catalog import QUALITIES
 from shared.core.catalog.drafting.draft import Draft
 from shared.core.catalog.drafting.pricing import Priced, priced, read_price
 from shared.core.catalog.drafting.writing import value_text
+from shared.core.catalog.margin import USUAL_CREDIT_USD_MICROS
 from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.tiers import Tier
 
@@ -22,7 +24,10 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """The options of a command that say something of a model. None and empty: not said."""
+    """The options of a command that say something of a model. None and empty: not said.
+
+    ``credit_usd_micros`` is the setting CREDIT_USD, for the credits that are proposed.
+    """
 
     prices: Sequence[str] = ()
     page: str | None = None
@@ -33,6 +38,7 @@ class Said:
     quality: str | None = None
     changes: Sequence[str] = ()
     accepted: Sequence[str] = ()
+    credit_usd_micros: int = USUAL_CREDIT_USD_MICROS
 
 
 def price_of(said: Said, today: date) -> Priced | None:
@@ -52,7 +58,25 @@ def price_of(said: Said, today: date) -> Priced | None:
     prices = tuple(read_price(each) for each in said.prices)
     if len({price.unit for price in prices}) != len(prices):
         raise RefusedError("Each unit has one price.")
-    return Priced(prices=prices, page=said.page or "", day=day, credits=said.credits, run_s=said.run_s)
+    return Priced(
+        prices=prices,
+        page=said.page or "",
+        day=day,
+        credits=said.credits,
+        run_s=said.run_s,
+        credit_usd_micros=said.credit_usd_micros,
+    )
+
+
+def sold_for(env: Mapping[str, str]) -> int:
+    """What a credit is sold for in USD micros: CREDIT_USD, or the usual 0.01 USD. Raises RefusedError if it is wrong.
+
+    The setting is read alone, because these commands need no other one.
+    """
+    try:
+        return money.usd_micros(env.get("CREDIT_USD", "").strip()) or USUAL_CREDIT_USD_MICROS
+    except ValueError:
+        raise RefusedError(f"CREDIT_USD must be {money.SHAPE}.") from None
 
 
 def with_said(draft: Draft, said: Said, today: date) -> Draft:
@@ -159,9 +183,8 @@ def _ask_price(screen: Screen, draft: Draft, said: Said) -> Draft:
         run_s = screen.ask("seconds of the machine at worst") if any("gpu_second" in each for each in prices) else ""
         try:
             paid, seconds = (int(each) if each else None for each in (credits, run_s))
-            given = price_of(
-                Said(prices=prices, page=page, day=day, credits=paid, run_s=seconds or said.run_s), today()
-            )
+            answered = replace(said, prices=prices, page=page, day=day, credits=paid, run_s=seconds or said.run_s)
+            given = price_of(answered, today())
             return priced(draft, given) if given is not None else draft
         except (RefusedError, CatalogError, ValueError) as wrong:
             screen.complain(str(wrong))

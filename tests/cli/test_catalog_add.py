@@ -54,10 +54,10 @@ class Workspace:
         self.schema, self.file = folder / "schema.json", folder / "mine.toml"
         self.schema.write_text(json.dumps(SCHEMA), encoding="utf-8")
 
-    def add(self, *argv: str, answer: str = "") -> Called:
+    def add(self, *argv: str, answer: str = "", env: Mapping[str, str] | None = None) -> Called:
         """Add the model of the schema."""
         where = ("--from", str(self.schema), "--file", str(self.file))
-        return call("add", "acme/paint", *where, *argv, answer=answer)
+        return call("add", "acme/paint", *where, *argv, answer=answer, env=env)
 
     def models(self) -> Mapping[str, Any]:
         """What the file says."""
@@ -231,9 +231,9 @@ def test_showing_writes_nothing(workspace: Workspace) -> None:
 # catalog price
 
 
-def priced(workspace: Workspace, *argv: str) -> Called:
+def priced(workspace: Workspace, *argv: str, env: Mapping[str, str] | None = None) -> Called:
     """Give models a price."""
-    return call("price", *argv, "--file", str(workspace.file))
+    return call("price", *argv, "--file", str(workspace.file), env=env)
 
 
 def test_a_price_offers_a_model_that_had_none(workspace: Workspace) -> None:
@@ -268,3 +268,51 @@ def test_several_models_get_one_price_or_none_does(workspace: Workspace) -> None
 def test_a_price_needs_to_be_said(workspace: Workspace) -> None:
     """Without one there is nothing to write."""
     assert "Which price?" in priced(workspace, "flux-dev").err
+
+
+@pytest.mark.parametrize(
+    ("credit_usd", "own_margin", "expected"),
+    [
+        ("", "", 5),  # 0.04 / (0.01 * 0.8)
+        ("0.02", "", 3),  # 0.04 / (0.02 * 0.8) = 2.5
+        ("0.005", "", 10),
+        ("0.02", "60", 5),  # 0.04 / (0.02 * 0.4)
+        ("0.02", "0", 2),
+    ],
+)
+def test_credits_are_proposed_for_what_a_credit_is_sold_for(
+    workspace: Workspace, credit_usd: str, own_margin: str, expected: int
+) -> None:
+    """CREDIT_USD and the entry's own least margin count, for both commands and for an answered question."""
+    env = {"CREDIT_USD": credit_usd}
+    margin = ("--set", f"min_margin_percent={own_margin}") if own_margin else ()
+    assert workspace.add(*margin, *WHOLE, env=env).code == 0
+    assert workspace.read().credits == expected
+    assert priced(workspace, "paint", *PRICE, "--credits", "99", env=env).code == 0
+    assert workspace.read().credits == 99
+    assert priced(workspace, "paint", *PRICE, env=env).code == 0
+    assert workspace.read().credits == expected
+    unpriced = ("--tier", "basic", "--quality", "standard", "--accept", "all", "--replace", "--ask")
+    answers = "\n".join(["0.04/image", PRICE[3], PRICE[5], "", ""])
+    assert workspace.add(*margin, *unpriced, answer=answers, env=env).code == 0
+    assert workspace.read().credits == expected
+
+
+@pytest.mark.parametrize("own", ["100", "-1", '"much"', "true", "0.5"])
+def test_a_wrong_least_margin_is_named(workspace: Workspace, own: str) -> None:
+    """Before credits are calculated with it. Nothing is written."""
+    called = workspace.add("--set", f"min_margin_percent={own}", *WHOLE)
+    assert (called.code, called.out) == (1, "")
+    assert "min_margin_percent" in called.err
+    assert not workspace.file.exists()
+
+
+def test_a_wrong_price_of_a_credit_is_named(workspace: Workspace) -> None:
+    """Nothing is written with it."""
+    for called in (
+        workspace.add(*WHOLE, env={"CREDIT_USD": "a cent"}),
+        priced(workspace, "flux-dev", *PRICE, env={"CREDIT_USD": "0"}),
+    ):
+        assert (called.code, called.out) == (1, "")
+        assert "CREDIT_USD must be USD above 0" in called.err
+    assert not workspace.file.exists()

@@ -42,6 +42,16 @@ COMMUNITY = {
 CREDIT_USD_MICROS = 10_000
 DEARER_CREDIT_USD_MICROS = {"flux-dev": 12_500}
 
+#: The models on offer whose price has no page, by the reason.
+NO_PAGE = {
+    "no page that could be read says the whole price": {
+        *("ray-2-720p", "ray-2-540p", "ray-flash-2-720p", "ray-flash-2-540p", "video-01", "gen4-turbo", "gen-4.5"),
+        *("llama-3-8b", "llama-3-70b", "llama-4-scout", "llama-4-maverick"),
+    },
+    "third parties' records have a price for an input image too": {"flux-2-klein-4b"},
+    "the machine is assumed, and so is its price": {"bark"},
+}
+
 #: The most that one output needs of the machine, in seconds; MusicGen for one second of music, a trainer for a step.
 GPU_SECONDS = {
     # 12 s is the longest that one megapixel in 50 steps was seen to take (0.012 USD); 1.8 megapixels can be asked for.
@@ -212,6 +222,14 @@ def test_prices_are_dated_and_those_of_active_models_known() -> None:
     days = {model.name: model.price_date for model in REAL.models.values() if model.prices}
     assert [name for name, day in days.items() if day is None or not date(2025, 12, 31) < day <= written] == []
     assert [model.name for model in ACTIVE if any(price.usd_micros < 1 for price in model.prices)] == []
+
+
+def test_a_price_has_its_page_or_a_reason_for_having_none() -> None:
+    """Each model on offer says where Replicate publishes its price. One of the list that has a page leaves the list."""
+    without = sorted(model.name for model in ACTIVE if not model.price_page)
+    assert without == sorted(name for names in NO_PAGE.values() for name in names)
+    pages = {model.price_page for model in ACTIVE if model.price_page}
+    assert [page for page in pages if not page.startswith("https://replicate.com/")] == []
 
 
 # What an output can cost at worst, and what its credits bring.

@@ -76,9 +76,9 @@ class Model:
     ``version_entry``: the entry from which the versions that this trainer makes inherit. ``inherits``: the entry from
     which this version does (training/versions.py).
     ``hundred_steps_s``: the longest that a hundred steps of a training take. 0: it is not known.
-    ``price_page`` is where the price was read on ``price_date`` (None: there is no price), ``inputs_source`` where the
-    inputs were. ``settable``: what a request may set beyond our fields. ``marks``: the places of the entry that
-    somebody must still confirm, with the reason.
+    ``price_page`` is the page of the price (empty: not known), true on ``price_date`` (None: there is no price).
+    ``inputs_source`` is where the inputs were read. ``settable``: what a request may set beyond our fields.
+    ``marks``: the places of the entry that somebody must still confirm, with the reason.
     ``run_s`` is how long its machine runs at most for what the credits count, ``least_run_s`` at least (0: not known).
     ``min_margin_percent`` takes precedence over that of a plan. ``allow_loss``: it is offered whatever its margin is,
     for ``loss_reason``.

@@ -4,7 +4,9 @@ Rules of this file:
 1. A price is kept with the page where it was read and the day. Neither is ever proposed.
 2. Credits pay for the worst case of one output, second, thousand tokens or hundred steps (margin.py). The price of a
    machine's second says nothing without how many of them one output takes at worst: then credits must be given.
-3. An input picture counts as one megapixel, a size without a number as one: as in the app's own catalogue.
+3. The proposed credits are for what the operator sells a credit for (CREDIT_USD), else for 0.01 USD. They leave the
+   entry's own least margin, else a fifth. A plan that needs more is not looked at: `catalog costs --below` shows it.
+4. An input picture counts as one megapixel, a size without a number as one: as in the app's own catalogue.
 """
 
 import math
@@ -16,8 +18,8 @@ from fractions import Fraction
 from typing import Any
 
 from shared.core.catalog.drafting.draft import Draft
-from shared.core.catalog.margin import credits_for, megapixels
-from shared.core.catalog.reading import CatalogError
+from shared.core.catalog.margin import USUAL_CREDIT_USD_MICROS, USUAL_MARGIN_PERCENT, credits_for, megapixels
+from shared.core.catalog.reading import CatalogError, margin_percent
 from shared.core.modality import Modality
 from shared.core.money.pricing import Price, Unit
 
@@ -31,13 +33,17 @@ _PER: Mapping[Unit, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
-    """What an operator says of a model's price. ``run_s``: the machine's seconds that one output takes at worst."""
+    """What an operator says of a model's price. ``run_s``: the machine's seconds that one output takes at worst.
+
+    ``credit_usd_micros`` is what the operator sells a credit for.
+    """
 
     prices: tuple[Price, ...]
     page: str
     day: date
     credits: int | None = None
     run_s: int | None = None
+    credit_usd_micros: int = USUAL_CREDIT_USD_MICROS
 
 
 def read_price(text: str) -> Price:
@@ -110,7 +116,8 @@ def _proposed(draft: Draft, given: Priced, per: str) -> int:
         Unit.MILLION_TOKENS_OUT: Fraction(1000, 1_000_000),
     }
     worst = sum((price.usd_micros * counts[price.unit] for price in given.prices), Fraction(0))
-    return credits_for(math.ceil(worst))
+    own = margin_percent(draft.name, table)
+    return credits_for(math.ceil(worst), given.credit_usd_micros, USUAL_MARGIN_PERCENT if own is None else own)
 
 
 def most_megapixels(table: Mapping[str, Any]) -> Fraction:
