@@ -138,14 +138,14 @@ def _model(where: str, name: str, table: Any) -> Model:
     if not isinstance(table, dict):
         raise CatalogError(f"{where}: must be a table")
     reading.check_known(where, table, _MODEL_FIELDS)
-    provider, target = _provider_and_target(where, table)
-    inputs = _inputs(where, table)
+    modality = Modality(reading.word(where, table, "modality", MODALITIES))
+    (provider, target), inputs = _provider_and_target(where, table), _inputs(where, table)
     prices, marks = tuple(_prices(where, table)) if "prices" in table else (), _marks(where, table)
     model = Model(
         name=name,
         provider=provider,
         target=target,
-        modality=Modality(reading.word(where, table, "modality", MODALITIES)),
+        modality=modality,
         kind=_kind(where, table),
         status=_status(where, table, priced=bool(prices), marked=bool(marks)),
         successor=reading.text(where, table, "successor"),
