@@ -35,79 +35,69 @@ from tests.adapters.containers import AllBlobs
 
 __all__ = ["azurite", "blob_service", "table_service"]
 
+
+async def new_table(service: TableService) -> str:
+    """The name of a new table."""
+    name = fresh_name()
+    await service.ensure(name)
+    return name
+
+
 FAKE_AND_REAL = ["fake", pytest.param("azurite", marks=pytest.mark.stack)]
 
 
 @pytest_asyncio.fixture
 async def table_store(table_service: TableService) -> TableStore:
     """A store in a new table."""
-    made = TableStore(table_service, fresh_name())
-    await made.ensure()
-    return made
+    return TableStore(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_commands(table_service: TableService) -> TableCommands:
     """The records of account commands in a new table."""
-    name = fresh_name()
-    await TableStore(table_service, name).ensure()
-    return TableCommands(table_service, name)
+    return TableCommands(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_switches(table_service: TableService) -> TableSwitches:
     """The kill switches in a new table."""
-    name = fresh_name()
-    await TableStore(table_service, name).ensure()
-    return TableSwitches(table_service, name)
+    return TableSwitches(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_destinations(table_service: TableService) -> TableDestinations:
     """The owners of destinations in a new table."""
-    name = fresh_name()
-    await TableStore(table_service, name).ensure()
-    return TableDestinations(table_service, name)
+    return TableDestinations(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_app_windows(table_service: TableService) -> TableAppWindows:
     """What the app uses, in a new table."""
-    name = fresh_name()
-    await TableStore(table_service, name).ensure()
-    return TableAppWindows(table_service, name)
+    return TableAppWindows(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_index(table_service: TableService) -> TableIndex:
     """An open index in a new table."""
-    made = TableIndex(table_service, fresh_name())
-    await made.ensure()
-    return made
+    return TableIndex(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_waiting_list(table_service: TableService) -> TableWaitingList:
     """A waiting list in a new table."""
-    made = TableWaitingList(table_service, fresh_name())
-    await made.ensure()
-    return made
+    return TableWaitingList(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_moved(table_service: TableService) -> TableMovedAccounts:
     """The accounts that moved, in a new table."""
-    made = TableMovedAccounts(table_service, fresh_name())
-    await made.ensure()
-    return made
+    return TableMovedAccounts(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture
 async def table_nights(table_service: TableService) -> TableNights:
     """The progress of a night, in a new table."""
-    name = fresh_name()
-    await TableMovedAccounts(table_service, name).ensure()
-    return TableNights(table_service, name)
+    return TableNights(table_service, await new_table(table_service))
 
 
 @pytest_asyncio.fixture

@@ -15,6 +15,9 @@ def _guard(name: str, file: str, old: str, new: str, killer: str) -> Guard:
     return Guard(name, file, ((old, new),), f"tests/{killer}")
 
 
+_SOLD = "test_where_a_credit_has_a_price_it_is_offered_if_its_entry_leaves_the_margin"
+
+
 ARCHIVE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a name in an archive stays in its folder",
@@ -186,6 +189,20 @@ ARCHIVE_GUARDS: tuple[Guard, ...] = (
         "    if unfit_weights(message, deps.own_version, deps.policy.lora_hosts):\n",
         "    if not message:\n",
         _OWN + "test_weights_of_another_account_or_host_are_refused_before_anything_is_held",
+    ),
+    _guard(
+        "each plan sees a trained version",
+        "shared/core/training/versions.py",
+        "name: _model(inherits, name)}, by_plan=by_plan)",
+        "name: _model(inherits, name)})",
+        "worker/test_own_versions.py::" + _SOLD + "[3000-None]",
+    ),
+    _guard(
+        "a trained version is not offered below its entry's margin",
+        "shared/core/catalog/margin.py",
+        "if (model.offered or model.name in inherited) and",
+        "if model.offered and",
+        "worker/test_own_versions.py::" + _SOLD + "[1-BELOW_MARGIN]",
     ),
     _guard(
         "a training that would be stopped before its end is refused",

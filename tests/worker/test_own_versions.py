@@ -9,8 +9,9 @@ from dev.fakes.catalogs import VERSION
 from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, World
 from shared import worker
+from shared.core.catalog.margin import sold
 from shared.core.keys import Key
-from shared.core.lifecycle.generation import AnyGeneration, Transition
+from shared.core.lifecycle.generation import AnyGeneration, Closed, Transition
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.reasons import Reason
@@ -66,6 +67,21 @@ async def test_its_tier_is_that_of_its_entry() -> None:
     await worker.set_plan(world.deps, "ada", "free", worker.Command(command_id="less"))
     await _use(world)
     assert world.events[-1].reason is Reason.PLAN_TOO_LOW
+
+
+@pytest.mark.parametrize(("credit_usd_micros", "reason"), [(3_000, None), (1, Reason.BELOW_MARGIN)])
+async def test_where_a_credit_has_a_price_it_is_offered_if_its_entry_leaves_the_margin(
+    credit_usd_micros: int, reason: Reason | None
+) -> None:
+    """Also to a plan that some other model is not offered to: it has a view of the catalogue of its own."""
+    world = await trained(await opened())
+    catalog = sold(world.deps.catalog, world.deps.plans, credit_usd_micros)
+    assert set(catalog.by_plan) == set(world.deps.plans)
+    world.deps = replace(world.deps, catalog=catalog)
+    await _use(world)
+    generation = world.store.saved_generations[USING]
+    assert (isinstance(generation, Closed), getattr(generation, "reason", None)) == (reason is not None, reason)
+    assert world.account().held == (0 if reason else 7)
 
 
 @pytest.mark.parametrize("model", [TRAINED_VERSION, "ada/lora:" + "0" * 64, "ada/lora", "portrait"])

@@ -116,10 +116,11 @@ def margin_of(model: Model, plan: Plan, credit_usd_micros: int) -> Margin:
 
 
 def margins(catalog: Catalog, plans: Plans, credit_usd_micros: int) -> Iterator[Margin]:
-    """The margin of each model on offer, for each plan whose tier includes it."""
+    """The margin of each model on offer, and of what trained versions inherit, for each plan whose tier includes it."""
+    inherited = {model.version_entry for model in catalog.models.values() if model.offered}
     for plan in plans.values():
         for model in catalog.models.values():
-            if model.offered and model.tier <= plan.tier:
+            if (model.offered or model.name in inherited) and model.tier <= plan.tier:
                 yield margin_of(model, plan, credit_usd_micros)
 
 

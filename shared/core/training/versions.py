@@ -66,10 +66,17 @@ def unfit_weights(request: GenerationRequest, own_version: str, hosts: Collectio
 
 
 def with_version(catalog: Catalog, name: str, entry: str) -> Catalog:
-    """The catalogue of an account that has this version. Without the entry it is the catalogue as it is."""
+    """The catalogue of an account that has this version. Without the entry it is the catalogue as it is.
+
+    Each plan sees it: where the entry is below the plan's margin, so is the version.
+    """
     inherits = catalog.models.get(entry)
-    return replace(catalog, models={**catalog.models, name: _model(inherits, name)}) if inherits else catalog
+    if inherits is None:
+        return catalog
+    by_plan = {plan: with_version(view, name, entry) for plan, view in catalog.by_plan.items()}
+    return replace(catalog, models={**catalog.models, name: _model(inherits, name)}, by_plan=by_plan)
 
 
 def _model(entry: Model, name: str) -> Model:
-    return replace(entry, name=name, target=name, status=Status.ACTIVE, successor="", fallback=(), inherits=entry.name)
+    status = entry.status if entry.status is Status.BELOW_MARGIN else Status.ACTIVE
+    return replace(entry, name=name, target=name, status=status, successor="", fallback=(), inherits=entry.name)

@@ -23,9 +23,8 @@ class TableMovedAccounts:
         self._name = table
 
     async def ensure(self) -> None:
-        """Create the table if it is missing. In production the deployment creates it."""
-        with sdk_translated(self._name, self._service.role):
-            await self._service.sdk.create_table_if_not_exists(self._name)
+        """Create the table if it is missing."""
+        await self._service.ensure(self._name)
 
     async def note(self, account_id: str, day: date) -> None:
         """Implements ``MovedAccounts``. A replace has no rival: whoever writes the row writes the same."""

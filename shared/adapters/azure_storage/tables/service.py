@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 from shared.adapters.azure_storage.access import StorageAccount, is_cosmos
-from shared.adapters.azure_storage.tables.errors import COSMOS_ROLE, ROLE
+from shared.adapters.azure_storage.tables.errors import COSMOS_ROLE, ROLE, sdk_translated
 from shared.adapters.azure_storage.tables.rest_client import TableRestClient
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class TableService:
                 self._account.url, credential=credential, use_env_settings=environment, **self._sdk_options
             )
         return self._sdk
+
+    async def ensure(self, table: str) -> None:
+        """Create a table if it is missing. In production the deployment creates it."""
+        with sdk_translated(table, self.role):
+            await self.sdk.create_table_if_not_exists(table)
 
     async def close(self) -> None:
         """Close all connections. The next use opens new ones."""

@@ -98,9 +98,8 @@ class TableStore:
         self.name = table
 
     async def ensure(self) -> None:
-        """Create the table if it is missing. In production the deployment creates it."""
-        with sdk_translated(self.name, self._service.role):
-            await self._service.sdk.create_table_if_not_exists(self.name)
+        """Create the table if it is missing."""
+        await self._service.ensure(self.name)
 
     async def load(self, key: Key, version: str = "") -> Loaded:
         """Implements ``Store``, with two concurrent point reads, and one each for another user's row and a version."""
