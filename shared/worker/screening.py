@@ -93,13 +93,25 @@ async def screen_request(deps: Dependencies, message: GenerationRequest, quoted:
         records = tuple(_record_unscreened(deps, message, kind, plan) for kind in heard)
     texts = await _screen_texts(deps, message, plan, pictures)
     records += texts.records
-    if texts.refusal is None and InputKind.ARCHIVE in kinds:
+    if texts.refusal is not None:
+        return replace(texts, records=records)
+    if InputKind.ARCHIVE in kinds:
         from shared.worker.archives import screen_archive  # noqa: PLC0415  # most apps never see an archive
 
         opened = await screen_archive(deps, message, plan)
-        return replace(opened, records=(*records, *opened.records))
-    if texts.refusal is not None:
-        return replace(texts, records=records)
+        records, message = (*records, *opened.records), opened.message
+        if opened.refusal is not None:
+            return replace(opened, records=records)
+    seen = await _screen_pictures(deps, message, models, plan)
+    return replace(seen, records=(*records, *seen.records))
+
+
+async def _screen_pictures(
+    deps: Dependencies, message: GenerationRequest, models: Sequence[Model], plan: str
+) -> ScreenedRequest:
+    """Screen each picture that one of the models takes, and store it. Ends with the first that is refused."""
+    pictures = frozenset(name for model in models for name in picture_names(model))
+    records: tuple[ScreeningRecord, ...] = ()
     for address in dict.fromkeys(address for model in models for address in pictures_taken(model, message)):
         seen = await _screen_input(deps, message, address, plan, pictures)
         records += seen.records

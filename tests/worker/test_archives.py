@@ -10,7 +10,9 @@ from dev.fakes.archives import PICTURES_ZIP, safetensors, tarred, zipped
 from dev.fakes.images import BROKEN, EXTRA, NO_IMAGE
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
+from shared.core.catalog.mapping import Input
 from shared.core.lifecycle.state import State
+from shared.core.modality import InputKind
 from shared.core.reasons import Reason
 from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.ports import Limits
@@ -264,3 +266,21 @@ async def test_the_copy_is_deleted_when_the_training_ends() -> None:
     await world.settle()
     assert world.blobs.inputs == {}
     assert world.blobs.uploads["ada/ada/pictures.zip"] == PICTURES_ZIP
+
+
+@pytest.mark.parametrize(("content", "state"), [(UNSAFE_IMAGE, State.REJECTED), (b"a picture", State.RUNNING)])
+async def test_a_picture_beside_the_archive_is_screened_too(content: bytes, state: State) -> None:
+    """A trainer of an operator's own catalogue may take one. It gets our copy, never the user's address."""
+    world, url = await opened(), "https://pictures.example/style.png"
+    catalog = world.deps.catalog
+    trainer = catalog.models["trainer"]
+    style = Input(name="style", kind=InputKind.IMAGE, field="image_url")
+    taking = replace(trainer, inputs={**trainer.inputs, "style": style}, fallback=())
+    world.deps = replace(world.deps, catalog=replace(catalog, models={**catalog.models, "trainer": taking}))
+    world.inputs.files[url] = content
+    world.blobs.uploads["ada/ada/pictures.zip"] = of()
+    await train(world, image_url=url)
+    assert world.saved(KEY).state is state
+    assert all(url not in str(sent.inputs) for _, sent in world.replicate.creates)
+    assert len(world.replicate.creates) == (state is State.RUNNING)
+    assert [record.subject for record in world.saved(KEY).screenings][-1] == "input image"
