@@ -23,6 +23,7 @@ from shared.core.turns.giving import new_place
 from shared.core.turns.shares import Asking, Turn
 from shared.ports import Dependencies, Loaded, OpenRow, Waiting
 from shared.worker.clashes import clashes
+from shared.worker.grouping import too_many
 from shared.worker.looking import ask_for_looks, asking_of, count_wait, send_turn, waits_for_turn
 from shared.worker.open_index import row_for
 from shared.worker.saving import Changed, advance, save
@@ -69,6 +70,8 @@ async def _park(deps: Dependencies, message: GenerationRequest, loaded: Loaded, 
         await deps.index.give(turn, after.due_at(deps.timing))
     elif isinstance(after, Received):
         await _line_up(deps, Waiting(key, after.opened_at), wanted.asking)
+    if clashes(after, message.digest):
+        raise too_many()  # another request of this id came between: the next delivery sees it, and is refused by name
 
 
 async def may_go_on(deps: Dependencies, waiting: Generation, loaded: Loaded) -> bool:

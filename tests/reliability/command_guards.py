@@ -30,6 +30,17 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         f"{_CLASHES}test_two_requests_at_once_one_opens_and_the_other_is_refused",
     ),
     Guard(
+        "nor does it end in silence if the first was parked",
+        WORKER + "parking.py",
+        (
+            (
+                "    if clashes(after, message.digest):\n        raise too_many()",
+                "    if False:\n        raise too_many()",
+            ),
+        ),
+        f"{_CLASHES}test_of_two_requests_at_once_without_a_turn_one_waits_and_the_other_is_refused",
+    ),
+    Guard(
         "of two requests at once the second hears that its id is taken",
         WORKER + "requests.py",
         (

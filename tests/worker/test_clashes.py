@@ -16,6 +16,7 @@ from dev.fakes.world import KEY, START, World, read
 from shared import worker
 from shared.adapters.azure_storage.tables import rows
 from shared.core.dependency import Dependency
+from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed, Received
 from shared.core.lifecycle.state import State
 from shared.core.provider.prediction import DeferReason, NotCreated
@@ -24,6 +25,7 @@ from shared.core.requests.fields import FIELDS
 from shared.core.requests.messages import GenerationRequest
 from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope, Loaded, Unavailable
+from tests.worker.test_turns import plans
 
 BODY: dict[str, Any] = {"user_id": "ada", "generation_id": "one", "prompt": "A lighthouse", "model": "flux-schnell"}
 OTHER = BODY | {"prompt": "A kingfisher"}
@@ -153,6 +155,31 @@ async def test_two_requests_at_once_one_opens_and_the_other_is_refused() -> None
         assert world.generation().request.prompt == "A lighthouse"
         assert len(world.replicate.creates) == 1
         world.books_balance()
+
+
+async def test_of_two_requests_at_once_without_a_turn_one_waits_and_the_other_is_refused() -> None:
+    """The one that is parked later finds the first one's row: it must not end in silence."""
+    world = World(plans=plans(concurrency=1))
+    await world.open_account()
+    await world.ask(Key("ada", "before"))
+    real = world.store.load
+
+    async def overtaken(key: Any, version: str = "") -> Loaded:
+        found: Loaded = await real(key)
+        world.store.load = real  # type: ignore[method-assign]  # once
+        await send(world, BODY)
+        return found
+
+    world.store.load = overtaken  # type: ignore[method-assign]  # a rival comes between
+    await send(world, OTHER)
+    world.pass_time(60)
+    await world.pump()
+    assert refusals(world) == [MISMATCH]
+    waits = world.saved()
+    assert isinstance(waits, Received)
+    assert (waits.request.prompt, waits.reason) == ("A lighthouse", Reason.WAITS_FOR_TURN)
+    assert world.account().held == 1
+    world.books_balance()
 
 
 async def test_a_copy_of_our_own_is_compared_by_the_digest_that_it_carries() -> None:
