@@ -135,9 +135,9 @@ def _unlisted(model: Setting, name: str) -> str:
     if ours:
         return f"inputs.{name} must be set by the request's own field {ours}"
     if holds_secret(name):
-        return f"inputs.{name} cannot be set, because it holds a secret"
+        return f"inputs.{name} holds a secret, and cannot be set"
     if changes_safety(name):
-        return f"inputs.{name} cannot be set, because it changes the model's own safety"
+        return f"inputs.{name} changes the model's own safety, and cannot be set"
     able = ", ".join(model.settable)
     return f"inputs.{name} must be one of those that can be set ({able})" if able else f"inputs.{name} cannot be set"
 
