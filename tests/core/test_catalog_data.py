@@ -11,6 +11,7 @@ from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Status, calcu
 from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
+from shared.core.modality import InputKind
 from shared.core.money.pricing import Unit
 from shared.core.reasons import Refusal
 from shared.core.requests.fields import MODALITIES
@@ -43,14 +44,7 @@ CREDIT_USD_MICROS = 10_000
 DEARER_CREDIT_USD_MICROS = {"flux-dev": 12_500}
 
 #: The models on offer whose price has no page, by the reason.
-NO_PAGE = {
-    "no page that could be read says the whole price": {
-        *("ray-2-720p", "ray-2-540p", "ray-flash-2-720p", "ray-flash-2-540p", "video-01", "gen4-turbo", "gen-4.5"),
-        *("llama-3-8b", "llama-3-70b", "llama-4-scout", "llama-4-maverick"),
-    },
-    "third parties' records have a price for an input image too": {"flux-2-klein-4b"},
-    "the machine is assumed, and so is its price": {"bark"},
-}
+NO_PAGE = {"the machine is assumed, and so is its price": {"bark"}}
 
 #: The most that one output needs of the machine, in seconds; MusicGen for one second of music, a trainer for a step.
 GPU_SECONDS = {
@@ -242,7 +236,7 @@ def worst_usd_micros(model: Model, field: str, asked_for: int) -> float:
         Unit.IMAGE: 1,
         Unit.RUN: 1,
         Unit.SECOND: seconds,
-        Unit.MEGAPIXEL_IN: INPUT_MEGAPIXELS if takes(model, "image_url") else 0,
+        Unit.MEGAPIXEL_IN: INPUT_MEGAPIXELS * pictures(model),
         Unit.MEGAPIXEL_OUT: megapixels(model),
         # No text has more tokens than characters, or so few have that it does not matter.
         Unit.MILLION_TOKENS_IN: model.prompt_characters[1] / 1_000_000,
@@ -251,6 +245,12 @@ def worst_usd_micros(model: Model, field: str, asked_for: int) -> float:
     if any(price.unit is Unit.GPU_SECOND for price in model.prices):
         counts[Unit.GPU_SECOND] = GPU_SECONDS[model.name] * (asked_for if field else 1)
     return sum(price.usd_micros * counts[price.unit] for price in model.prices)
+
+
+def pictures(model: Model) -> int:
+    """How many pictures go in at most."""
+    lists = (item for item in model.inputs.values() if item.kind is InputKind.IMAGES)
+    return max((int(item.high) for item in lists), default=int(takes(model, "image_url")))
 
 
 def megapixels(model: Model) -> float:
