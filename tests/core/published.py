@@ -1,6 +1,7 @@
 """Helper: the published schemas, as Replicate's ``openapi_schema`` has them, from the lists that lie beside a checkout.
 
-The lists have neither required inputs nor an output. A list of strings is all that they know of several pictures.
+The lists have neither required inputs nor an output. A list of strings is all that they know of several pictures. Some
+of these they call one picture: then the description says "List of", and so does ``lists``.
 """
 
 import json
@@ -23,6 +24,10 @@ TYPES: Mapping[str, Mapping[str, Any]] = {
 def lists() -> dict[str, Any]:
     """The lists by owner/name. Empty without a copy of them."""
     read: dict[str, Any] = json.loads(SCHEMAS.read_text(encoding="utf-8")) if SCHEMAS.exists() else {}
+    for listed in read.values():
+        for each in listed["input"].values():
+            if each["type"] == "ImageRef" and "List of" in each["description"]:
+                each |= {"type": "list", "default": []}
     return read
 
 

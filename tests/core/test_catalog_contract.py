@@ -1,9 +1,7 @@
 """The catalogue compared with the models' published schemas, if a copy of them lies beside the checkout."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +10,7 @@ from dev.fakes.catalogs import REAL
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.mapping import Input
 from shared.core.modality import InputKind
-
-SCHEMAS = Path(__file__).parents[3] / "shared" / "contracts" / "replicate-model-schemas.json"
+from tests.core.published import SCHEMAS, lists
 
 #: What the schemas call the types that an input of ours may have; one with choices is called by its own name there.
 TYPES = {
@@ -62,7 +59,7 @@ def of_input(ours: Input, theirs: Published) -> Iterator[str]:
 @pytest.mark.skipif(not SCHEMAS.exists(), reason=f"there is no copy of the models' schemas at {SCHEMAS}")
 def test_the_catalogue_is_as_the_schemas_say() -> None:
     """Every model of the schemas agrees in version, inputs, types, choices, ranges and defaults."""
-    schemas = json.loads(SCHEMAS.read_text(encoding="utf-8"))
+    schemas = lists()
     known = {
         model.name: differences(model, schemas[name])
         for model in REAL.models.values()

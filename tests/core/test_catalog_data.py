@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from shared.core.catalog.catalog import COUNTED, QUALITIES, Model, Status, calcu
 from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.keys import Key
-from shared.core.modality import InputKind
+from shared.core.modality import InputKind, Modality
 from shared.core.money.pricing import Unit
 from shared.core.reasons import Refusal
 from shared.core.requests.fields import MODALITIES
@@ -54,11 +55,16 @@ GPU_SECONDS = {
     "playground-v2.5": 22,
     # 0.25 USD for 90 s, 0.80 USD for 300 s: two seconds for one, and half as much again.
     "musicgen": 3,
+    # What the longest of SDXL takes for as many pixels; they are smaller models, on a machine that is no slower.
+    "stable-diffusion": 12,
+    "stable-diffusion-inpainting": 12,
     # 13 s of speech; not measured on Replicate.
     "bark": 45,
     # 30 minutes for 1,000 steps is the longest reported time: per step.
     "flux-dev-lora-trainer": 1.8,
 }
+
+PICTURE = "https://app.example/in.png"
 
 #: Megapixels of the picture that goes in; larger ones are the app's risk, as the catalogue says.
 INPUT_MEGAPIXELS = 1
@@ -68,9 +74,9 @@ def request_for(model: Model) -> GenerationRequest:
     """A plain request that names the model and has what its modality requires."""
     return GenerationRequest(
         key=Key("ada", "one"),
-        prompt="" if model.modality == "training" else "A lighthouse at night",
+        prompt="A lighthouse at night" if takes(model, "prompt") else "",
         model=model.name,
-        image_url="https://app.example/in.png" if takes(model, "image_url") else None,
+        image_url=PICTURE if takes(model, "image_url") else None,
         input_file="ada/ada/in.zip" if takes(model, "input_file") else None,
         destination="ada/lora" if model.modality == "training" else None,
     )
@@ -329,6 +335,36 @@ def test_black_is_a_refusal_where_the_weights_are_open() -> None:
     """Checkers of open weights answer with a black picture, makers' own models with an error, as the page says."""
     makers_own = {"flux-1.1-pro", "flux-1.1-pro-ultra", "flux-pro", "flux-kontext-pro", "flux-kontext-max"}
     makers_own |= {"flux-2-pro", "flux-2-max", "flux-2-flex"}
-    pictures = {model.name for model in ACTIVE if model.modality == "image"}
-    makers_own |= {"flux-depth-pro"}
-    assert {model.name for model in ACTIVE if model.black_is_refusal} == pictures - makers_own
+    images = {model.name for model in ACTIVE if model.modality == "image"}
+    makers_own |= {"flux-depth-pro", "flux-canny-pro", "flux-fill-pro", "nano-banana", "nano-banana-2"}
+    makers_own |= {"seedream-4", "seedream-4.5", "seedream-5-lite"}
+    assert {model.name for model in ACTIVE if model.black_is_refusal} == images - makers_own
+
+
+@pytest.mark.parametrize(
+    ("quality", "said", "name"),
+    [
+        ("economy", {}, "flux-schnell"),
+        ("standard", {}, "flux-dev"),
+        ("premium", {}, "flux-1.1-pro"),
+        ("economy", {"image_url": PICTURE}, "flux-2-klein-4b"),
+        ("standard", {"image_url": PICTURE}, "flux-dev"),
+        ("premium", {"image_url": PICTURE}, "flux-kontext-pro"),
+        ("standard", {"image_url": PICTURE, "image_urls": (PICTURE,)}, "seedream-4"),
+        ("premium", {"image_url": PICTURE, "image_urls": (PICTURE,)}, "seedream-4.5"),
+        ("premium", {"image_url": PICTURE, "mask_url": PICTURE}, "flux-fill-pro"),
+        ("standard", {"lora_scale": 0.5}, "flux-dev-lora"),
+        ("standard", {"resolution": "4K"}, "seedream-4"),
+        ("premium", {"resolution": "1K"}, "nano-banana-2"),
+        ("economy", {"prompt": "", "image_url": PICTURE}, "flux-redux-schnell"),
+    ],
+)
+def test_a_quality_of_pictures_gets_its_cheapest_that_honours_the_request(
+    quality: str, said: dict[str, Any], name: str
+) -> None:
+    """A plain request gets the guides' FLUX models; what only others take is served by these."""
+    asks = {"prompt": "A lighthouse at night", **said}
+    request = GenerationRequest(key=Key("ada", "one"), modality=Modality.IMAGE, quality=quality, **asks)
+    result = quote(REAL, request, REAL_PLANS["premium"])
+    assert isinstance(result, Quote), result
+    assert result.model.name == name

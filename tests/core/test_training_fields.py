@@ -187,7 +187,7 @@ def test_what_a_version_inherits_has_a_price_and_a_source() -> None:
     [
         ('version_entry = "no-model"', "must be an entry of the catalogue that is no trainer"),
         ('version_entry = "flux-dev-lora-trainer"', "must be an entry of the catalogue that is no trainer"),
-        ('version_entry = "flux-dev-lora"', "flux-dev-lora must have a price and no marks"),
+        ('version_entry = "imagen-3"', "imagen-3 must have a price and no marks"),
         ('version_entry = "sdxl-gone"', "must be an entry of the catalogue that is no trainer"),
         ('inherits = "flux-dev"', "inherits"),
     ],

@@ -66,8 +66,8 @@ class Input:
             return int(value)
         if not isinstance(value, str) or value in self.choices:
             return value
-        meant = _spelling(value)
-        return next((each for each in self.choices if isinstance(each, str) and _spelling(each) == meant), value)
+        meant = spelling(value)
+        return next((each for each in self.choices if isinstance(each, str) and spelling(each) == meant), value)
 
     def nearest(self, value: object) -> tuple[str | int | float, ...]:
         """What could replace an invalid value: the nearest number, or all choices."""
@@ -92,7 +92,7 @@ class Input:
         return ""
 
 
-def _spelling(text: str) -> str:
+def spelling(text: str) -> str:
     """A choice in a form in which case, blanks, a leading dot and the two names of JPEG make no difference."""
     bare = "".join(text.split()).lower().removeprefix(".")
     ratio = in_lowest_terms(bare)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Protocol
 
-from shared.core.catalog.mapping import Miss, Readings, Taker
+from shared.core.catalog.mapping import Miss, Readings, Taker, spelling
 from shared.core.catalog.tiers import Tier
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -90,7 +90,8 @@ def _of_field(field: str, misses: Mapping[str, tuple[Miss, ...]], request: Gener
         name, miss = next(iter(found.items()))
         return f"{miss.rule} for {name}"
     if isinstance(value, str):
-        return f"{field} must be one of {', '.join(map(str, sorted(near, key=str)))}"
+        once = {spelling(each): each for each in sorted(map(str, near))}  # jpeg and jpg are one choice
+        return f"{field} must be one of {', '.join(once.values())}"
     numbers = sorted((each for each in near if isinstance(each, (int, float))), key=lambda each: abs(each - value))
     return f"{field} cannot be {value:g}: the nearest is {numbers[0]:g}, by {near[numbers[0]]}"
 
