@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shared.cli.catalog_place import Opened, Place, opened
-from shared.cli.catalog_saying import Said, asked, keyboard_is_there, sold_for, today, with_said
+from shared.cli.catalog_options import File, on_catalogue, says_of_models
+from shared.cli.catalog_place import Opened, Place
+from shared.cli.catalog_saying import Said, asked, keyboard_is_there, today, with_said
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.config.data_files import MOST_BYTES
-from shared.core.catalog.catalog import QUALITIES, Catalog, Model
+from shared.core.catalog.catalog import Model
 from shared.core.catalog.drafting.draft import Draft, draft
 from shared.core.catalog.drafting.published import Published, read_published
 from shared.core.catalog.drafting.writing import changed_entry, entry_text, with_entry
-from shared.core.catalog.reading import CatalogError
 from shared.core.modality import Modality
 from shared.core.reasons import Refusal, counted
 from shared.core.requests.fields import MODALITIES
@@ -31,29 +31,10 @@ from shared.core.requests.fields import MODALITIES
 if TYPE_CHECKING:
     from shared.adapters.replicate.trying import Tried
 
-Price = Annotated[
-    list[str] | None, typer.Option("--price", help="USD for a unit, such as 0.04/image. Repeat it.", metavar="USD/UNIT")
-]
-Page = Annotated[str | None, typer.Option(help="The page where the price was read.", metavar="URL")]
-Day = Annotated[str | None, typer.Option(help="The day on which the price was true.", metavar="DATE")]
-Credits = Annotated[
-    int | None, typer.Option(help="Credits; by default those of the margin rule.", min=1, max=1_000_000, metavar="N")
-]
-RunS = Annotated[
-    int | None,
-    typer.Option("--run-s", help="The machine's seconds that one output takes at worst.", min=1, max=86_400),
-]
-File = Annotated[
-    str | None, typer.Option("--file", help="Your catalogue file, if CATALOG_FILE names none.", metavar="PATH")
-]
-TierName = Annotated[str | None, typer.Option(help="The lowest tier that includes it.", metavar="free|basic|premium")]
-Quality = Annotated[str | None, typer.Option(help="Its quality class.", metavar="|".join(QUALITIES))]
-
-
 Source = Annotated[
     str | None, typer.Option("--from", help="A file with its openapi_schema, instead of Replicate.", metavar="FILE")
 ]
-Name = Annotated[str | None, typer.Option(help="Our name for it; default: its own.", metavar="NAME")]
+Name = Annotated[str, typer.Option(help="Our name for it; default: its own.", metavar="NAME", show_default=False)]
 Makes = Annotated[
     str | None, typer.Option(help="What it makes, if the schema does not say.", metavar="|".join(MODALITIES))
 ]
@@ -70,19 +51,14 @@ Replaces = Annotated[bool, typer.Option("--replace", help="Replace an entry of t
 Shows = Annotated[bool, typer.Option("--show", help="Show the entry and write nothing.")]
 
 
+@says_of_models
 def add(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="The model at Replicate.", metavar="OWNER/NAME")],
+    said: Said,
     source: Source = None,
-    name: Name = None,
+    name: Name = "",
     modality: Makes = None,
-    price: Price = None,
-    page: Page = None,
-    day: Day = None,
-    credits: Credits = None,  # noqa: A002  # the option's name
-    run_s: RunS = None,
-    tier: TierName = None,
-    quality: Quality = None,
     changes: Changes = None,
     accept: Accept = None,
     ask: Ask = None,
@@ -96,68 +72,46 @@ def add(  # noqa: PLR0913, PLR0917  # each is an option of the command
 
     Reads its input schema and writes an entry with every guess marked. A marked or unpriced entry is not offered.
     """
-    paid = {"prices": price or (), "page": page, "day": day, "credits": credits, "run_s": run_s}
-    said = Said(**paid, tier=tier, quality=quality, changes=changes or (), accepted=accept or ())  # type: ignore[arg-type]  # as above
+    if modality is not None and modality not in MODALITIES:
+        raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
+    made = Modality(modality) if modality else None
     asks = keyboard_is_there() if ask is None else ask
-    adding = _Adding(
-        command_context_of(context), model, said, source, name or "", picture, asks, tries, replaces, shows
-    )
-    adding.run(file, modality)
+    adding = _Adding(command_context_of(context), model, source, name, made, picture, asks, tries, replaces, shows)
+    whole = replace(said, changes=changes or (), accepted=accept or ())
+    alone = source is not None and not tries
+    on_catalogue(adding.context, file, whole, adding.added, writes=not shows, alone=alone)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Adding:
     """One run of the command, with its options."""
 
     context: CommandContext
     model: str
-    said: Said
     source: str | None
     name: str
+    modality: Modality | None
     picture: str
     asks: bool
     tries: bool
     replaces: bool
     shows: bool
-    modality: Modality | None = None
 
-    def run(self, file: str | None, modality: str | None) -> None:
-        """Run it, with the app only if something needs it."""
-        if modality is not None and modality not in MODALITIES:
-            raise typer.BadParameter(f"--modality must be one of {', '.join(MODALITIES)}")
-        self.modality = Modality(modality) if modality else None
-        alone = self.source is not None and not self.tries
-        try:
-            place = None if self.shows else Place.of(self.context.env, file)
-            self.said = replace(self.said, credit_usd_micros=sold_for(self.context.env))
-        except RefusedError as refused:
-            self.context.screen.complain(str(refused))
-            raise typer.Exit(1) from None
-        if alone and (place is None or not place.needs_app):
-            self.context.do_alone(lambda: self._end(None, place))
-        else:
-            self.context.do(lambda operations: self._end(operations, place), loads=False)
-
-    async def _end(self, operations: Operations | None, place: Place | None) -> int:
-        try:
-            return await self._added(operations, place)
-        except CatalogError as error:
-            raise RefusedError(f"Nothing was written. {error}") from None
-
-    async def _added(self, operations: Operations | None, place: Place | None) -> int:
+    async def added(self, operations: Operations | None, file: Opened, said: Said) -> int:
+        """Draft, ask, check, try, show and write. Raises RefusedError and CatalogError."""
         published = await _published(operations, self.model, self.source)
-        made = with_said(draft(published, self.name, self.modality), self.said, today())
-        if self.asks:
-            made = asked(self.context.screen, made, self.said)
-        file = None if place is None else await opened(operations, place)
-        if file is not None and changed_entry(file.text, made.name) and not self.replaces:
+        made = draft(published, self.name, self.modality)
+        if changed_entry(file.text, made.name) and not self.replaces:
             raise RefusedError(f"{file.place.name} has a model {made.name} already. --replace replaces it.")
+        made = with_said(made, said, today())
+        if self.asks:
+            made = asked(self.context.screen, made, said)
         _expect_same_model(file, made, self.model)
-        _checked(file, made, published)
+        file.checked(_text(file, made, published))
         if self.tries and operations is not None:
             made = await _tried(self.context, operations, made, self.picture)
         _show(self.context, made, published)
-        if file is None:
+        if self.shows:
             return 0
         await file.write(operations, _text(file, made, published))
         _say_todo(self.context, file.place, made)
@@ -199,25 +153,15 @@ def _document(source: str) -> object:
         raise RefusedError(f"{source} is not JSON.") from None
 
 
-#: In place of the operator's file, where none is read.
-_NO_FILE = Opened(Place("your catalogue", "", setting=False), "", None, "")
+def _text(file: Opened, made: Draft, published: Published) -> str:
+    return with_entry(file.text, made.name, made.entry, tuple(_comments(made, published)))
 
 
-def _text(file: Opened | None, made: Draft, published: Published) -> str:
-    comments = tuple(_comments(made, published))
-    return with_entry(file.text if file is not None else "", made.name, made.entry, comments)
-
-
-def _expect_same_model(file: Opened | None, made: Draft, model: str) -> None:
+def _expect_same_model(file: Opened, made: Draft, model: str) -> None:
     """Refuse a name of another model: the entry would be laid over it, field by field."""
-    known = (file or _NO_FILE).checked("").find(made.name)
+    known = file.checked("").find(made.name)
     if known is not None and known.target.partition(":")[0] != model:
         raise RefusedError(f"The catalogue's {made.name} is {known.target.partition(':')[0]}. Say another --name.")
-
-
-def _checked(file: Opened | None, made: Draft, published: Published) -> Catalog:
-    """The whole catalogue with the draft in it. Raises RefusedError."""
-    return (file or _NO_FILE).checked(_text(file, made, published))
 
 
 def _comments(made: Draft, published: Published) -> list[str]:

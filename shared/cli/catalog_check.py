@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shared.cli.catalog_add import File
 from shared.cli.catalog_costs import show_below
+from shared.cli.catalog_options import File
 from shared.cli.catalog_place import Place, opened
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.catalog.catalog import Catalog, Model, Status

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.cli.context import EditedFile, Operations, RefusedError
-from shared.config.data_files import MOST_BYTES, check_catalog
+from shared.config.data_files import MOST_BYTES, check_both
 from shared.config.settings import BLOB, SettingsError
 from shared.core.catalog.catalog import Catalog
+from shared.core.money.plans import Plans
 
 #: The folder of the app's own catalogue.
 _APP = Path(__file__).parents[1]
@@ -36,9 +37,14 @@ class Place:
     defaults: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, env: Mapping[str, str], given: str | None) -> "Place":
-        """The place for these settings and this path of the command line. Raises RefusedError."""
+    def of(cls, env: Mapping[str, str], given: str | None, *, writes: bool = True) -> "Place":
+        """The place for these settings and this path of the command line. Raises RefusedError.
+
+        Without ``writes`` it is no file: what is shown is checked with the app's own catalogue and the plans.
+        """
         setting, plans = env.get("CATALOG_FILE", "").strip(), env.get("PLANS_FILE", "").strip()
+        if not writes:
+            return cls("", plans, setting=False)
         if setting and given and setting != given:
             raise RefusedError(f"CATALOG_FILE is {setting}, and --file is {given}. Leave --file out, or name the same.")
         name = setting or given or ""
@@ -78,9 +84,12 @@ class Opened:
     def checked(self, text: str) -> Catalog:
         """The catalogue with this text as the file. Raises RefusedError for the first problem."""
         try:
-            return check_catalog(text, self.place.name, self.plans, self.place.plans, self.place.defaults)
+            return self._both(text)[0]
         except SettingsError as error:
             raise RefusedError(f"Nothing was written. {error}") from None
+
+    def _both(self, text: str) -> tuple[Catalog, Plans]:
+        return check_both(text, self.place.name or "your catalogue", self.plans, self.place.plans, self.place.defaults)
 
     async def write(self, operations: Operations | None, text: str) -> None:
         """Check the text and write it. Raises RefusedError if the file is another one now, or cannot be written."""
@@ -95,13 +104,15 @@ class Opened:
 
 async def opened(operations: Operations | None, place: Place) -> Opened:
     """Read the file. Raises RefusedError if it cannot be read."""
-    plans = (await _read(operations, place.plans))[0] if place.plans else ""
+    plans, _ = await _read(operations, place.plans)
     text, etag = await _read(operations, place.name)
     return Opened(place, text, etag, plans)
 
 
 async def _read(operations: Operations | None, name: str) -> tuple[str, str | None]:
     """The text of a path or blob, and its version. An empty text and None if there is none."""
+    if not name:
+        return "", None
     try:
         if not name.startswith(BLOB):
             return _read_path(Path(name))

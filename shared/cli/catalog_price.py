@@ -6,32 +6,25 @@ Rules of this file:
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from shared.cli.catalog_add import Credits, Day, File, Page, Price, Quality, RunS, TierName
-from shared.cli.catalog_place import Opened, Place, opened
-from shared.cli.catalog_saying import Said, price_of, sold_for, today
+from shared.cli.catalog_options import File, on_catalogue, says_of_models
+from shared.cli.catalog_place import Opened
+from shared.cli.catalog_saying import Said, price_of, today
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.drafting.draft import Draft
 from shared.core.catalog.drafting.pricing import Priced, priced
 from shared.core.catalog.drafting.writing import changed_entry, with_entry
-from shared.core.catalog.reading import CatalogError
 
 
-def price(  # noqa: PLR0913, PLR0917  # each is an option of the command
+@says_of_models
+def price(
     context: typer.Context,
     names: Annotated[list[str], typer.Argument(help="Models of the catalogue.", metavar="NAME...")],
-    usd: Price = None,
-    page: Page = None,
-    day: Day = None,
-    credits: Credits = None,  # noqa: A002  # the option's name
-    run_s: RunS = None,
-    tier: TierName = None,
-    quality: Quality = None,
+    said: Said,
     file: File = None,
 ) -> None:
     """Give models a price that you read on a page, in your own catalogue.
@@ -39,34 +32,25 @@ def price(  # noqa: PLR0913, PLR0917  # each is an option of the command
     A model without a price is offered as soon as it has one. Several models get the same price.
     """
     command_context = command_context_of(context)
-    said = Said(prices=usd or (), page=page, day=day, credits=credits, run_s=run_s, tier=tier, quality=quality)
-    try:
-        place = Place.of(command_context.env, file)
-        said = replace(said, credit_usd_micros=sold_for(command_context.env))
-    except RefusedError as refused:
-        command_context.screen.complain(str(refused))
-        raise typer.Exit(1) from None
-    if place.needs_app:
-        command_context.do(lambda operations: _priced(command_context, operations, place, names, said), loads=False)
-    command_context.do_alone(lambda: _priced(command_context, None, place, names, said))
+
+    async def command(operations: Operations | None, mine: Opened, said: Said) -> int:
+        return await _priced(command_context, operations, mine, names, said)
+
+    on_catalogue(command_context, file, said, command)
 
 
 async def _priced(
-    context: CommandContext, operations: Operations | None, place: Place, names: list[str], said: Said
+    context: CommandContext, operations: Operations | None, file: Opened, names: list[str], said: Said
 ) -> int:
-    try:
-        given = price_of(said, today())
-        if given is None:
-            raise RefusedError("Which price? --price such as 0.04/image, with --page and --day.")
-        file = await opened(operations, place)
-        text, before = file.text, file.checked(file.text)
-        for name in dict.fromkeys(names):
-            model = before.find(name)
-            if model is None:
-                raise RefusedError(f"{name} is not in the catalogue. {context.program} catalog add OWNER/NAME adds it.")
-            text = with_entry(text, model.name, _entry(file, model, given, said))
-    except CatalogError as error:
-        raise RefusedError(f"Nothing was written. {error}") from None
+    given = price_of(said, today())
+    if given is None:
+        raise RefusedError("Which price? --price such as 0.04/image, with --page and --day.")
+    text, before = file.text, file.checked(file.text)
+    for name in dict.fromkeys(names):
+        model = before.find(name)
+        if model is None:
+            raise RefusedError(f"{name} is not in the catalogue. {context.program} catalog add OWNER/NAME adds it.")
+        text = with_entry(text, model.name, _entry(file, model, given, said))
     after = file.checked(text)
     await file.write(operations, text)
     rows = [
@@ -75,7 +59,7 @@ async def _priced(
         if (model := after.find(name))
     ]
     context.screen.table(("MODEL", "STATUS", "CREDITS", "PER"), rows)
-    for step in place.todo():
+    for step in file.place.todo():
         context.screen.say(f"- {step}")
     return 0
 

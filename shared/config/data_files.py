@@ -13,6 +13,7 @@ Rules of this file:
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,18 +52,32 @@ def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
 def check_catalog(
     over: str, over_file: str, plans_over: str = "", plans_file: str = "", defaults: Mapping[str, str] | None = None
 ) -> "Catalog":
-    """The catalogue with this text laid over it, checked with the plans as the app does. Raises SettingsError.
+    """The catalogue with this text laid over it, checked with the plans as the app does. Raises SettingsError."""
+    return check_both(over, over_file, plans_over, plans_file, defaults)[0]
+
+
+def check_both(
+    over: str, over_file: str, plans_over: str = "", plans_file: str = "", defaults: Mapping[str, str] | None = None
+) -> "tuple[Catalog, Plans]":
+    """The same catalogue with its plans. Raises SettingsError.
 
     The text is not in a file yet, so it is given here. ``plans_over`` is the content of PLANS_FILE, and ``defaults``
     are the default models of the settings.
     """
+    return _both(over, over_file, plans_over, plans_file, tuple((defaults or {}).items()))
+
+
+@lru_cache(maxsize=4)  # a command checks the same text before it shows it and before it writes it
+def _both(
+    over: str, over_file: str, plans_over: str, plans_file: str, defaults: tuple[tuple[str, str], ...]
+) -> "tuple[Catalog, Plans]":
     from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
     from shared.core.catalog.plans_file import parse_plans  # noqa: PLC0415  # rule 3
 
     with _report_parse_errors():
         read = parse_catalog(_own("catalog/catalog.toml"), over=over, over_file=over_file)
-        parse_plans(_own("catalog/plans.toml"), read, "plans.toml", plans_over, plans_file, defaults or {})
-    return read
+        found = parse_plans(_own("catalog/plans.toml"), read, "plans.toml", plans_over, plans_file, dict(defaults))
+    return read, found
 
 
 def plans(settings: Settings, catalog: "Catalog", texts: Texts | None = None) -> "Plans":
