@@ -4,7 +4,7 @@ Rules of this file:
 1. ``says_of_models`` gives a command the options of a price, of tier and of quality. It receives them as ``said``.
 2. ``on_catalogue`` opens the file and runs a command with it: with the app if the file or the command needs it, else
    without any setting.
-3. What is proposed counts what a credit is sold for.
+3. What is proposed counts what a credit is sold for and what the plans must keep.
 """
 
 import inspect
@@ -88,7 +88,8 @@ def on_catalogue(
 
     async def run(operations: Operations | None) -> int:
         try:
-            return await work(operations, await opened(operations, place), sold)
+            mine = await opened(operations, place)
+            return await work(operations, mine, replace(sold, plan_margins=mine.plan_margins()))
         except CatalogError as error:
             raise RefusedError(f"Nothing was written. {error}") from None
 

@@ -18,6 +18,7 @@ from shared.cli.context import EditedFile, Operations, RefusedError
 from shared.config.data_files import MOST_BYTES, check_both
 from shared.config.settings import BLOB, SettingsError
 from shared.core.catalog.catalog import Catalog
+from shared.core.catalog.tiers import Tier
 from shared.core.money.plans import Plans
 
 #: The folder of the app's own catalogue.
@@ -87,6 +88,15 @@ class Opened:
             return self._both(text)[0]
         except SettingsError as error:
             raise RefusedError(f"Nothing was written. {error}") from None
+
+    def plan_margins(self) -> tuple[tuple[Tier, int], ...]:
+        """The least margins of the plans that have one, with their tiers. None if the file is wrong (``checked``)."""
+        try:
+            plans = self._both(self.text)[1]
+        except SettingsError:
+            return ()
+        margins = ((plan.tier, plan.min_margin_percent) for plan in plans.values())
+        return tuple((tier, percent) for tier, percent in margins if percent is not None)
 
     def _both(self, text: str) -> tuple[Catalog, Plans]:
         return check_both(text, self.place.name or "your catalogue", self.plans, self.place.plans, self.place.defaults)

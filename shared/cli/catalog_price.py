@@ -67,7 +67,7 @@ async def _priced(
 def _entry(file: Opened, model: Model, given: Priced, said: Said) -> Mapping[str, Any]:
     """What the operator's file says of the model, with the price."""
     mine = dict(changed_entry(file.text, model.name))
-    made = priced(Draft(model.name, _table(model), {}, {}), given).table
+    made = priced(Draft(model.name, {**_table(model), "tier": said.tier or model.tier.label}, {}, {}), given).table
     fields = ("credits", "credits_per", "run_s", "prices", "price_date", "price_page")
     mine |= {name: made[name] for name in fields if name in made}
     mine |= {name: value for name, value in (("tier", said.tier), ("quality", said.quality)) if value is not None}
@@ -84,6 +84,7 @@ def _table(model: Model) -> Mapping[str, Any]:
         "sizing": {"from": sizing.low, "to": sizing.high, "step": sizing.step} if sizing and sizing.free else None,
         "inputs": {
             item.name: {
+                "type": item.kind.value,
                 "field": item.field,
                 "choices": list(item.choices),
                 "default": item.default,

@@ -26,7 +26,8 @@ ALL = "all"
 class Said:
     """The options of a command that say something of a model. None and empty: not said.
 
-    ``credit_usd_micros`` is the setting CREDIT_USD, for the credits that are proposed.
+    ``credit_usd_micros`` is the setting CREDIT_USD, and ``plan_margins`` are the least margins of the plans with their
+    tiers, both for the credits that are proposed.
     """
 
     prices: Sequence[str] = ()
@@ -39,6 +40,7 @@ class Said:
     changes: Sequence[str] = ()
     accepted: Sequence[str] = ()
     credit_usd_micros: int = USUAL_CREDIT_USD_MICROS
+    plan_margins: tuple[tuple[Tier, int], ...] = ()
 
 
 def price_of(said: Said, today: date) -> Priced | None:
@@ -65,6 +67,7 @@ def price_of(said: Said, today: date) -> Priced | None:
         credits=said.credits,
         run_s=said.run_s,
         credit_usd_micros=said.credit_usd_micros,
+        plan_margins=said.plan_margins,
     )
 
 

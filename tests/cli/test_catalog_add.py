@@ -18,7 +18,7 @@ from shared.config.data_files import check_catalog
 from shared.core.catalog.catalog import Model, Status
 from tests.cli.counter import Called, _typing
 
-SCHEMA = {
+SCHEMA: dict[str, Any] = {
     "is_official": True,
     "components": {
         "schemas": {
@@ -296,6 +296,35 @@ def test_credits_are_proposed_for_what_a_credit_is_sold_for(
     answers = "\n".join(["0.04/image", PRICE[3], PRICE[5], "", ""])
     assert workspace.add(*margin, *unpriced, answer=answers, env=env).code == 0
     assert workspace.read().credits == expected
+
+
+@pytest.mark.parametrize(
+    ("tier", "own_margin", "expected"),
+    [
+        ("premium", "", 7),  # only the premium plan includes it: 0.04 / (0.01 * 0.6)
+        ("basic", "", 8),  # the basic plan keeps more: 0.04 / (0.01 * 0.5)
+        ("free", "", 8),  # the free plan keeps less
+        ("basic", "10", 5),  # the entry's own takes precedence
+    ],
+)
+def test_credits_are_proposed_for_the_plan_that_keeps_most(
+    workspace: Workspace, tmp_path: Path, tier: str, own_margin: str, expected: int
+) -> None:
+    """Of the plans whose tier includes the model, for both commands; none of them is below its margin then."""
+    plans = tmp_path / "plans.toml"
+    margins = {"free": 30, "basic": 50, "premium": 40}
+    plans.write_text("".join(f"[plans.{name}]\nmin_margin_percent = {each}\n" for name, each in margins.items()))
+    env = {"CREDIT_USD": "0.01", "PLANS_FILE": str(plans)}
+    margin = ("--set", f"min_margin_percent={own_margin}") if own_margin else ()
+    said = (*PRICE, "--tier", tier, "--quality", "standard", "--accept", "all")
+    assert workspace.add(*margin, *said, env=env).code == 0
+    assert workspace.read().credits == expected
+    priced(workspace, "paint", *PRICE, env=env)
+    assert workspace.read().credits == expected
+    assert f"credits = {expected}" in workspace.add("--show", *margin, *said, env=env).out
+    if not own_margin:
+        priced(workspace, "paint", *PRICE, "--tier", "premium", env=env)
+        assert workspace.read().credits == 7
 
 
 @pytest.mark.parametrize("own", ["100", "-1", '"much"', "true", "0.5"])

@@ -5,8 +5,8 @@ Rules of this file:
 2. Credits pay for the worst case of one output, second, thousand tokens or hundred steps (margin.py). The price of a
    machine's second says nothing without how many of them one output takes at worst: then credits must be given.
 3. The proposed credits are for what the operator sells a credit for (CREDIT_USD), else for 0.01 USD. They leave the
-   entry's own least margin, else a fifth. A plan that needs more is not looked at: `catalog costs --below` shows it.
-4. An input picture counts as one megapixel, a size without a number as one: as in the app's own catalogue.
+   entry's own least margin, else the greatest of a fifth and those of the plans whose tier includes the model.
+4. Each input picture counts as one megapixel, a size without a number as one: as margin.py reckons.
 """
 
 import math
@@ -20,7 +20,8 @@ from typing import Any
 from shared.core.catalog.drafting.draft import Draft
 from shared.core.catalog.margin import USUAL_CREDIT_USD_MICROS, USUAL_MARGIN_PERCENT, credits_for, megapixels
 from shared.core.catalog.reading import CatalogError, margin_percent
-from shared.core.modality import Modality
+from shared.core.catalog.tiers import Tier
+from shared.core.modality import InputKind, Modality
 from shared.core.money.pricing import Price, Unit
 
 #: What credits are counted by, for a price in these units, if the entry has an input that is counted.
@@ -35,7 +36,8 @@ _PER: Mapping[Unit, tuple[str, str]] = {
 class Priced:
     """What an operator says of a model's price. ``run_s``: the machine's seconds that one output takes at worst.
 
-    ``credit_usd_micros`` is what the operator sells a credit for.
+    ``credit_usd_micros`` is what the operator sells a credit for, and ``plan_margins`` are the least margins of the
+    plans in per cent, each with its tier.
     """
 
     prices: tuple[Price, ...]
@@ -44,6 +46,7 @@ class Priced:
     credits: int | None = None
     run_s: int | None = None
     credit_usd_micros: int = USUAL_CREDIT_USD_MICROS
+    plan_margins: tuple[tuple[Tier, int], ...] = ()
 
 
 def read_price(text: str) -> Price:
@@ -110,14 +113,27 @@ def _proposed(draft: Draft, given: Priced, per: str) -> int:
         Unit.RUN: Fraction(1),
         Unit.SECOND: Fraction(1),
         Unit.GPU_SECOND: Fraction(given.run_s or 0),
-        Unit.MEGAPIXEL_IN: Fraction(1),
+        Unit.MEGAPIXEL_IN: Fraction(most_pictures(table)),
         Unit.MEGAPIXEL_OUT: most_megapixels(table),
         Unit.MILLION_TOKENS_IN: Fraction(table.get("prompt_characters", [3, 500])[1], 1_000_000),
         Unit.MILLION_TOKENS_OUT: Fraction(1000, 1_000_000),
     }
     worst = sum((price.usd_micros * counts[price.unit] for price in given.prices), Fraction(0))
     own = margin_percent(draft.name, table)
-    return credits_for(math.ceil(worst), given.credit_usd_micros, USUAL_MARGIN_PERCENT if own is None else own)
+    return credits_for(math.ceil(worst), given.credit_usd_micros, _least_margin(table, given) if own is None else own)
+
+
+def _least_margin(table: Mapping[str, Any], given: Priced) -> int:
+    """The greatest of a fifth and the margins of the plans that include the model. A wrong tier counts as free."""
+    tier = next((each for each in Tier if each.label == table.get("tier")), Tier.FREE)
+    return max([USUAL_MARGIN_PERCENT, *(percent for plan, percent in given.plan_margins if tier <= plan)])
+
+
+def most_pictures(table: Mapping[str, Any]) -> int:
+    """How many pictures go in at most. A list without a bound counts as one: its price is a mistake."""
+    inputs = table.get("inputs", {}).values()
+    lists = sum(int(each.get("to", 1)) for each in inputs if each.get("type") == InputKind.IMAGES)
+    return lists + sum(1 for each in inputs if each.get("type") == InputKind.IMAGE)
 
 
 def most_megapixels(table: Mapping[str, Any]) -> Fraction:
