@@ -5,6 +5,7 @@ Rules of this file:
    marked entry is not offered.
 2. Nothing runs at Replicate unless --try says so, and then one cheap prediction.
 3. Rights on the catalogue file are the only rights needed. With --from and a path, no settings are needed either.
+4. An entry that is replaced keeps what only somebody who knows the model could have written (keeping.py).
 """
 
 import json
@@ -22,6 +23,7 @@ from shared.cli.context import CommandContext, Operations, RefusedError, command
 from shared.config.data_files import MOST_BYTES
 from shared.core.catalog.catalog import Model
 from shared.core.catalog.drafting.draft import Draft, draft
+from shared.core.catalog.drafting.keeping import with_kept
 from shared.core.catalog.drafting.published import Published, read_published
 from shared.core.catalog.drafting.writing import changed_entry, entry_text, with_entry
 from shared.core.modality import Modality
@@ -101,9 +103,10 @@ class _Adding:
         """Draft, ask, check, try, show and write. Raises RefusedError and CatalogError."""
         published = await _published(operations, self.model, self.source)
         made = draft(published, self.name, self.modality)
-        if changed_entry(file.text, made.name) and not self.replaces:
+        before = changed_entry(file.text, made.name)
+        if before and not self.replaces:
             raise RefusedError(f"{file.place.name} has a model {made.name} already. --replace replaces it.")
-        made = with_said(made, said, today())
+        made = with_said(with_kept(made, before, published.inputs), said, today())
         if self.asks:
             made = asked(self.context.screen, made, said)
         _expect_same_model(file, made, self.model)

@@ -3,6 +3,7 @@
 What is read from Replicate is in tests/adapters/replicate_api/test_catalog_add.py, a blob in tests/adapters.
 """
 
+import copy
 import io
 import json
 import tomllib
@@ -37,6 +38,13 @@ SCHEMA: dict[str, Any] = {
 }
 PRICE = ("--price", "0.04/image", "--page", "https://replicate.com/acme/paint", "--day", "2026-11-01")
 WHOLE = (*PRICE, "--tier", "basic", "--quality", "standard", "--accept", "all")
+
+
+def with_inputs(**more: Any) -> dict[str, Any]:
+    """The schema with more inputs."""
+    wider = copy.deepcopy(SCHEMA)
+    wider["components"]["schemas"]["Input"]["properties"] |= more
+    return wider
 
 
 def call(*argv: str, answer: str = "", env: Mapping[str, str] | None = None) -> Called:
@@ -178,6 +186,39 @@ def test_what_else_is_in_the_file_stays_as_it_is(workspace: Workspace) -> None:
     text = workspace.file.read_text(encoding="utf-8")
     assert text.startswith(head + tail)
     assert workspace.models().keys() == {"flux-dev", "flux-schnell", "paint"}
+
+
+def test_a_replaced_entry_keeps_what_no_schema_says(workspace: Workspace) -> None:
+    """What a request may set stays, and so do fallback and margin. What the model no longer has goes, and is named."""
+    workspace.schema.write_text(json.dumps(with_inputs(mood={"type": "string"}, raw={"type": "boolean"})))
+    by_hand = """fallback = ["flux-schnell"]
+min_margin_percent = 35
+[models.paint.settable]
+mood = { type = "text", most_characters = 200, price_percent = 150 }
+raw = { type = "flag", default = false, price_percent = 100 }
+image = { type = "image", price_percent = 100 }
+"""
+    assert workspace.add(*WHOLE, "--set", "inputs.image=").code == 0
+    before = workspace.file.read_text(encoding="utf-8").split("\n\n[models.paint.inputs]")
+    workspace.file.write_text(f"{before[0]}\n{by_hand}\n[models.paint.inputs]{before[1]}", encoding="utf-8")
+    assert workspace.read().settable.keys() == {"mood", "raw", "image"}
+
+    workspace.schema.write_text(json.dumps(with_inputs(mood={"type": "string"})))
+    called = workspace.add(*WHOLE, "--replace")
+    assert called.code == 0, called.err
+    model = workspace.read()
+    assert workspace.models()["paint"]["settable"] == {
+        "mood": {"type": "text", "most_characters": 200, "price_percent": 150}
+    }
+    assert (model.fallback, model.min_margin_percent, model.status) == (("flux-schnell",), 35, Status.ACTIVE)
+    assert model.credits == 7  # 0.04 USD, of which 35 % are left
+    for said in (
+        "raw                     a request could set it, and the model no longer has it",
+        "image                   a request could set it, and image_url fills it now",
+    ):
+        assert said in called.out
+    assert "# Not sent: raw (a request could set it, and the model no longer has it)." in workspace.file.read_text()
+    assert "Not sent: mood" not in workspace.file.read_text(encoding="utf-8")
 
 
 def test_the_apps_own_file_is_never_written(workspace: Workspace) -> None:
