@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from hypothesis import strategies as st
 
 from dev.fakes.catalogs import CORE, REAL, REAL_PLANS, REQUEST, catalog
 from shared.core.catalog.catalog import Status
-from shared.core.catalog.choosing import quote
+from shared.core.catalog.choosing import Quote, quote
 from shared.core.catalog.drafting.draft import Draft, draft
+from shared.core.catalog.drafting.pricing import Priced, priced
 from shared.core.catalog.drafting.published import read_published
 from shared.core.catalog.drafting.writing import with_entry
 from shared.core.catalog.file import build_catalog, parse_catalog
+from shared.core.catalog.mapping import Mapped, inputs_of
 from shared.core.catalog.reading import CatalogError
 from shared.core.modality import Modality
+from shared.core.money.pricing import Price, Unit
 from shared.core.reasons import Reason, Refusal
 from tests.core.published import SCHEMAS, document, lists
 
@@ -261,6 +265,70 @@ def test_whatever_a_stranger_publishes_is_an_entry_or_our_error(
         entry = draft(read_published("acme/paint", raw))
         text = with_entry("", entry.name, entry.entry)
         build_catalog(tomllib.loads(text))
+
+
+# What the guides' rarer fields become in an operator's own entry.
+
+MOVING = {
+    "input_image": URI,
+    "frames_per_second": {"type": "integer", "minimum": 5, "maximum": 30, "default": 6},
+    "motion_bucket_id": {"type": "integer", "minimum": 1, "maximum": 255, "default": 127},
+    "size": {"type": "string", "enum": ["480p", "720p"], "default": "480p"},
+    "cfg": {"type": "number", "minimum": 1, "maximum": 10, "default": 3},
+    "top_k": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+    "top_p": {"type": "number", "minimum": 0.1, "maximum": 1, "default": 0.9},
+}
+
+
+def moving(**more: Any) -> Any:
+    """The catalogue with an operator's own model: drafted, its guesses confirmed, and priced."""
+    properties = {name: each for name, each in MOVING.items() if name not in more} | more
+    drafted_now = made(properties, URI, required=("input_image",), default_example={"output": "https://x/out.mp4"})
+    whole = drafted_now.confirmed(list(drafted_now.marks)).changed("tier", "free")
+    price = Priced(prices=(Price(Unit.RUN, 80_000),), page="https://replicate.com/acme/paint", day=date(2026, 11, 1))
+    return catalog({"paint": priced(whole, price).entry, "flux-schnell": OWN["flux-schnell"]})
+
+
+def asked_of(read: Any, **said: Any) -> Any:
+    """What a request that names the model is served with."""
+    request = replace(REQUEST, prompt="", model="paint", image_url="https://app.example/in.png", **said)
+    return quote(read, request, REAL_PLANS["free"])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "takes", "beyond", "sentence"),
+    [
+        ("fps", 24, "frames_per_second", 60, "fps must be from 5 to 30 for paint"),
+        ("motion", 40.0, "motion_bucket_id", 0.5, "motion must be from 1 to 255 for paint"),
+        ("resolution", "720p", "size", "4K", "resolution must be one of 480p, 720p for paint"),
+        ("guidance_scale", 4.5, "cfg", 20.0, "guidance_scale must be from 1 to 10 for paint"),
+        ("top_k", 40, "top_k", 501, "top_k must be from 1 to 500 for paint"),
+        ("top_p", 0.5, "top_p", 0.0, "top_p must be from 0.1 to 1 for paint"),
+    ],
+)
+def test_a_rarer_field_of_the_guides_reaches_an_operators_own_model(
+    field: str, value: Any, takes: str, beyond: Any, sentence: str
+) -> None:
+    """It is drafted under the model's name, sent as it was requested, and refused by name beyond its bounds."""
+    read = moving()
+    assert read.models["paint"].offered
+    assert isinstance(asked_of(read, **{field: value}), Quote)
+    request = replace(REQUEST, prompt="", image_url="https://app.example/in.png", **{field: value})
+    sent = inputs_of(read.models["paint"], request, seed=0)
+    assert isinstance(sent, Mapped)
+    assert (sent.inputs[takes], sent.ignored_fields) == (value, ())
+    refused = asked_of(read, **{field: beyond})
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.text) == (Reason.INVALID_REQUEST, sentence)
+
+
+@pytest.mark.parametrize("name", ["fps", "frames_per_second", "frame_rate"])
+def test_frames_per_second_are_one_field_whatever_a_model_calls_them(name: str) -> None:
+    """The request's field fills the input of that name."""
+    read = moving(**{"frames_per_second": {"type": "string"}, name: MOVING["frames_per_second"]})
+    assert read.models["paint"].inputs[name].field == "fps"
+    assert isinstance(asked_of(read, fps=24), Quote)
+    assert asked_of(read, fps=31).text == "fps must be from 5 to 30 for paint"
 
 
 # What becomes of an entry with open marks, or without a price.
