@@ -1,4 +1,4 @@
-"""A copy of the project in which guards are taken out, and the process that runs their tests there."""
+"""Copies of the project in which guards are taken out, and the processes that run their tests there."""
 
 import json
 import os
@@ -6,15 +6,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dev.check import compiling
+from tests.reliability.every_guard import EVERY_GUARD
 from tests.reliability.guards import Guard
 
 PROJECT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("guard_server.py")
+WARM_SERVER = "tests.reliability.warm_guard_server"
+
+#: All tests that guards name.
+KILLERS = tuple(guard.killer for guard in EVERY_GUARD)
 
 #: What a test of a guard may need: all of the code, and pytest's settings.
 PARTS = ("shared", "dev", "tests")
@@ -42,7 +48,7 @@ def without(guard: Guard, text: str) -> str:
 
 
 class Copy:
-    """One copy and its server; ``tests`` are all tests that will be asked for."""
+    """One copy and its server, which imports it anew for each run."""
 
     def __init__(self, folder: Path, server: "subprocess.Popen[str]") -> None:
         self.folder = folder
@@ -56,9 +62,7 @@ class Copy:
         """Take the guard out and run its test; returns what is wrong, or nothing if the test went red."""
         with self.taken_out(guard):
             ran = self.run(guard.killer)
-        if ran["failed"] and not ran["trouble"]:
-            return ""
-        return f"{guard.name}: {guard.killer} {ran['trouble'] or 'is green without it'}\n{ran['said']}"
+        return "" if _is_red(ran) else f"{guard.name}: {guard.killer} {_wrong(ran)}\n{ran['said']}"
 
     @contextmanager
     def taken_out(self, guard: Guard) -> Iterator[None]:
@@ -74,11 +78,58 @@ class Copy:
             os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _ask_server(server: "subprocess.Popen[str]", tests: tuple[str, ...]) -> dict[str, Any]:
+class WarmCopy:
+    """One copy that nobody edits, and its server, which has it in memory."""
+
+    def __init__(self, folder: Path, server: "subprocess.Popen[str]") -> None:
+        self.folder = folder
+        self._server = server
+
+    def run_without(self, guard: Guard) -> dict[str, Any]:
+        """Run the guard's test without it; returns a ``guard_server.Ran``."""
+        text = without(guard, (self.folder / guard.file).read_text(encoding="utf-8"))
+        return _ask_server(self._server, {"edits": {guard.file: text}, "tests": [guard.killer]})
+
+
+class Copies:
+    """Both, each made when it is first needed. What is not red in memory is imported."""
+
+    def __init__(self, folder: Path, opening: ExitStack) -> None:
+        self._folder = folder
+        self._opening = opening
+
+    @cached_property
+    def warm(self) -> WarmCopy:
+        """The one in memory."""
+        return self._opening.enter_context(opened_warm(self._folder / "warm", KILLERS))
+
+    @cached_property
+    def imported(self) -> Copy:
+        """The one that is imported."""
+        return self._opening.enter_context(opened(self._folder / "imported", KILLERS))
+
+    def survives(self, guard: Guard) -> str:
+        """Take the guard out and run its test; returns what is wrong, or nothing if the test went red."""
+        return "" if _is_red(self.warm.run_without(guard)) else self.imported.survives(guard)
+
+
+def _is_red(ran: dict[str, Any]) -> bool:
+    return bool(ran["failed"] and not ran["trouble"])
+
+
+def _wrong(ran: dict[str, Any]) -> str:
+    return ran["trouble"] or "is green without it"
+
+
+def _ask_server(server: "subprocess.Popen[str]", asked: object) -> dict[str, Any]:
     assert server.stdin is not None
-    assert server.stdout is not None
-    server.stdin.write(json.dumps(tests) + "\n")
+    server.stdin.write(json.dumps(asked) + "\n")
     server.stdin.flush()
+    return _answer_of(server)
+
+
+def _answer_of(server: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert server.stdout is not None
     line = server.stdout.readline()
     assert line, f"the guards' process ended with {server.wait()}"
     answer: dict[str, Any] = json.loads(line)
@@ -89,15 +140,32 @@ def _ask_server(server: "subprocess.Popen[str]", tests: tuple[str, ...]) -> dict
 def opened(folder: Path, tests: tuple[str, ...]) -> Iterator[Copy]:
     """A copy in this folder, with its server ready for these tests."""
     copied(folder)
-    command = [sys.executable, str(SERVER), str(folder)]
+    with _started(str(SERVER), str(folder)) as server:
+        _collected(_ask_server(server, tests))
+        yield Copy(folder, server)
+
+
+@contextmanager
+def opened_warm(folder: Path, tests: tuple[str, ...]) -> Iterator[WarmCopy]:
+    """A copy in this folder, with its server ready for these tests."""
+    copied(folder)
+    (asked := folder / "asked.json").write_text(json.dumps(tests), encoding="utf-8")
+    with _started("-m", WARM_SERVER, str(asked), cwd=folder) as server:
+        _collected(_answer_of(server))
+        yield WarmCopy(folder, server)
+
+
+def _collected(ran: dict[str, Any]) -> None:
+    assert not ran["trouble"], f"the guards' tests cannot be collected: {ran['trouble']}\n{ran['said']}"
+
+
+@contextmanager
+def _started(*arguments: str, cwd: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=compiling()) as server:
+    command = [sys.executable, *arguments]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=compiling(), cwd=cwd) as server:
         try:
-            warmed = _ask_server(server, tests)
-            assert not warmed["trouble"], (
-                f"the guards' tests cannot be collected: {warmed['trouble']}\n{warmed['said']}"
-            )
-            yield Copy(folder, server)
+            yield server
         finally:
             assert server.stdin is not None
             server.stdin.close()

@@ -83,19 +83,14 @@ class Server:
         if warmed is None:
             return None
         config.option.collectonly = False
-        self.answer(replace(warmed, packages=[]))
+        answer(self.answers, replace(warmed, packages=[]))
         load(warmed.packages)
         for line in sys.stdin:
             ran = self.in_fork(config, json.loads(line))
             if ran is None:
                 return None
-            self.answer(ran)
+            answer(self.answers, ran)
         return 0
-
-    def answer(self, ran: Ran) -> None:
-        """One line."""
-        self.answers.write(json.dumps(asdict(ran)) + "\n")
-        self.answers.flush()
 
     def in_fork(self, config: pytest.Config, tests: list[str]) -> Ran | None:
         """Run these tests in a fork and read their results; returns nothing in the fork itself."""
@@ -109,11 +104,7 @@ class Server:
                 config.args[:] = tests
                 config.pluginmanager.register(self.ran)
                 return None
-            code = waited_for(pid)
-            said.seek(0)
-            results.seek(0)
-            ran = Ran(**json.load(results)) if code == 0 else Ran(trouble=f"its process ended with {code}")
-            return replace(ran, said=said.read()[-1500:])
+            return read_ran(pid, results, said)
 
     def end(self, ran: Ran, results: IO[str], code: int) -> None:
         """End a fork without the clean-up, which is its parent's task."""
@@ -123,6 +114,21 @@ class Server:
         json.dump(asdict(ran), results)
         results.flush()
         sys.stdout.flush()
+
+
+def answer(answers: IO[str], ran: Ran) -> None:
+    """One line."""
+    answers.write(json.dumps(asdict(ran)) + "\n")
+    answers.flush()
+
+
+def read_ran(pid: int, results: IO[str], said: IO[str]) -> Ran:
+    """Wait for a fork, and read what it has written; what it said at the end of it."""
+    code = waited_for(pid)
+    said.seek(0)
+    results.seek(0)
+    ran = Ran(**json.load(results)) if code == 0 else Ran(trouble=f"its process ended with {code}")
+    return replace(ran, said=said.read()[-1500:])
 
 
 def packages(copy: Path) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.reliability.every_guard import EVERY_GUARD
-from tests.reliability.guard_copies import Copy, opened
+from tests.reliability.guard_copies import Copies, Copy
 from tests.reliability.guards import Guard
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 
@@ -22,16 +24,51 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """One copy for all tests of this process."""
-    with opened(tmp_path_factory.mktemp("guards"), tuple(guard.killer for guard in EVERY_GUARD)) as copy:
-        yield copy
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
+    """The copies for all tests of this process."""
+    with ExitStack() as opening:
+        yield Copies(tmp_path_factory.mktemp("guards"), opening)
+
+
+@pytest.fixture(scope="module")
+def copy(copies: Copies) -> Copy:
+    """The copy that is imported for each run."""
+    return copies.imported
 
 
 @pytest.mark.parametrize("guard", EVERY_GUARD, ids=lambda guard: guard.name)
-def test_each_guard_has_a_test_that_is_red_without_it(guard: Guard, copy: Copy) -> None:
+def test_each_guard_has_a_test_that_is_red_without_it(guard: Guard, copies: Copies) -> None:
     """All guards of all tables are taken out, and those that survive are named."""
-    assert not copy.survives(guard)
+    assert not copies.survives(guard)
+
+
+def test_most_guards_are_taken_out_in_memory(copies: Copies) -> None:
+    """A guard in a function needs no import, and leaves nothing behind."""
+    whole = replace(EXAMPLE, edits=((EXAMPLE.edits[0][0], EXAMPLE.edits[0][0]),))
+    assert copies.warm.run_without(EXAMPLE)["failed"] == [EXAMPLE.killer]
+    assert copies.warm.run_without(whole)["passed"] == [EXAMPLE.killer]
+
+
+def test_what_stays_green_in_memory_is_imported(copies: Copies) -> None:
+    """An edit that changes nothing is reported by its name and the test that stayed green, both ways."""
+    spared = replace(EXAMPLE, name="nobody's", edits=((EXAMPLE.edits[0][0], EXAMPLE.edits[0][0]),))
+    assert f"nobody's: {EXAMPLE.killer} is green without it" in copies.survives(spared)
+
+
+@pytest.mark.parametrize(
+    ("edits", "killer", "trouble"),
+    [
+        ((('"""', 'A_CONSTANT = 1\n"""'),), EXAMPLE.killer, "beside its functions"),
+        ((), EXAMPLE.killer + "_or_not", "no such test"),
+    ],
+)
+def test_what_cannot_be_done_in_memory_is_said(copies: Copies, edits: Any, killer: str, trouble: str) -> None:
+    """A constant was made when it was imported; a test that is not there is not red."""
+    text = (copies.warm.folder / EXAMPLE.file).read_text(encoding="utf-8")
+    edits = tuple((text, text.replace(old, new, 1)) for old, new in edits)
+    ran = copies.warm.run_without(replace(EXAMPLE, edits=edits, killer=killer))
+    assert trouble in ran["trouble"]
+    assert not ran["failed"]
 
 
 def test_what_is_taken_out_is_put_back(copy: Copy) -> None:
