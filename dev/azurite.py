@@ -17,6 +17,9 @@ ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 SERVICES = ("Blob", "Queue", "Table")  # Azurite always starts all three
 LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://\S+)")
 
+#: Without it the time of each read and write grows with the rows of the partition.
+BY_ROW_KEY = Path(__file__).with_name("azurite_package") / "by_row_key.cjs"
+
 FLAGS = (
     "--skipApiVersionCheck",  # the SDKs use newer API versions than Azurite knows, and Azurite would refuse those
     "--disableProductStyleUrl",  # the account is in the path, so 127.0.0.1 works as the host
@@ -57,7 +60,8 @@ async def start(location: Path | None = None, ports: Sequence[int] = (0, 0, 0)) 
     """
     persistence = ["--inMemoryPersistence"] if location is None else ["--location", str(location)]
     listen = [text for name, port in zip(SERVICES, ports, strict=True) for text in (f"--{name.lower()}Port", str(port))]
-    azurite = [str(PROJECT.node()), str(PROJECT.azurite_script), *persistence, *FLAGS, *listen]
+    node = [str(PROJECT.node()), "--require", str(BY_ROW_KEY)]
+    azurite = [*node, str(PROJECT.azurite_script), *persistence, *FLAGS, *listen]
     child = await process.start("azurite", [sys.executable, "-m", "dev.leash", *azurite], announcement=_listening)
     blob_url, table_url, queue_url = (f"{child.text(name)}/{ACCOUNT}" for name in ("Blob", "Table", "Queue"))
     connection_string = (
