@@ -19,6 +19,7 @@ from dev.simulation.clockwork import Pause
 from dev.simulation.effects import Fault, run, watched
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import at_rest
+from dev.simulation.performing import Cases
 from dev.simulation.schedules import End, Faced, Flow, Stage, Webhook, raw_of
 from shared import worker
 from shared.core.lifecycle.attempt import Attempt
@@ -114,10 +115,22 @@ async def played(flow: Flow, stage: Stage, world: TwinWorld) -> World:
 
 
 @cache
+def all_left(_flow: Flow, _twins: Twins) -> list[tuple[Cases, Mapping[str, Any]]]:
+    """What a flow has left so far, with the ends and webhooks that it did not tell apart."""
+    return []
+
+
 def left(flow: Flow, end: End, webhook: Webhook, twins: Twins) -> Mapping[str, Any]:
-    """What a flow leaves. Both tests compare with the same single delivery, which is played once."""
+    """What a flow leaves. It is played once for those that it does not tell apart, and once for both tests."""
+    so_far = all_left(flow, twins)
+    for cases, leaves in so_far:
+        if (end, webhook) in cases:
+            return leaves
     world = TwinWorld(twins)
-    return state(run(played(flow, Stage(end, webhook, Fault(), world), world)))
+    stage = Stage(end, webhook, Fault(), world)
+    leaves = state(run(played(flow, stage, world)))
+    so_far.append((stage.alike, leaves))
+    return leaves
 
 
 def state(world: World) -> Mapping[str, Any]:
