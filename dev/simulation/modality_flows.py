@@ -59,6 +59,11 @@ def _prepare(stage: Stage) -> None:
     world.blobs.uploads |= {"ada/ada/horn.wav": b"a horn", "ada/ada/pictures.zip": _ONE_PICTURE}
 
 
+def _in_two_chunks(stage: Stage, output: bytes) -> None:
+    """The output is fetched in two chunks, as a picture is: each further one would be the same read again."""
+    stage.world.replicate.chunk_bytes = len(output) // 2 + 1
+
+
 # The requests, and the outputs of the provider.
 
 
@@ -83,12 +88,14 @@ def _text(stage: Stage) -> GenerationRequest:
 
 def _sound(stage: Stage) -> GenerationRequest:
     _prepare(stage)
+    _in_two_chunks(stage, _WAV)
     stage.makes = _sounds
     return GenerationRequest(key=KEY, prompt="A horn in the fog", model="song", input_file="ada/ada/horn.wav")
 
 
 def _training(stage: Stage) -> GenerationRequest:
     _prepare(stage)
+    _in_two_chunks(stage, WEIGHTS_TAR)
     stage.makes = _trains
     name = "trainer-with-next" if stage.ends_in(*_NEXT) else "trainer"
     return GenerationRequest(
