@@ -1,8 +1,10 @@
-"""`python3 -m dev test [--quick] [pytest arguments]`: what CI runs, the checks and the tests side by side.
+"""`python3 -m dev test [--quick] [pytest arguments]`: the checks and the tests, side by side.
 
 Without arguments four things run at once: two processes share the tests that can share a machine (halves.py); a third
 runs the tests that start a whole local stack each and mostly wait for it; and the checks run. Two cores are busy to the
 end.
+
+The crash schedules of flows that end in every way take minutes: `python3 -m dev crash_points` plays them. CI runs both.
 
 `--quick` is for the time between two changes: the checks, and every test that starts no process and is not long
 (crash points, guards, twins, simulations). A property test tries a fifth of its random examples (quick_tests.py).
@@ -23,7 +25,7 @@ HALVES = ["python", "-m", *PYTEST, "-p", "dev.halves", "--halves", "-n", "0"]
 QUICK = [*HALVES, "-p", "dev.quick_tests", "-m", "not process and not long"]
 
 STACK = [*PYTEST, "-p", "no:cacheprovider", *ALONE]
-OTHERS = [*HALVES, *(f"--ignore={folder}" for folder in ALONE)]
+OTHERS = [*HALVES, "-m", "not exhaustive", *(f"--ignore={folder}" for folder in ALONE)]
 
 
 def main(argv: list[str]) -> int:

@@ -32,9 +32,7 @@ def flow(name: str) -> Flow:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "name", ["cancel of SUBMITTING", "timer", "request for a text", "request for a sound, with a file"]
-)
+@pytest.mark.parametrize("name", ["cancel of SUBMITTING", "timer", "request for a text", "check of a training, lost"])
 def test_a_schedule_that_is_not_walked_ends_as_the_one_that_was(name: str) -> None:
     """Each is walked here, from the start and by itself: nothing differs from its equal in what it leaves behind.
 

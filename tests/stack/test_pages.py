@@ -47,8 +47,8 @@ SHOWN_ONLY = ("...", "azd", "ngrok")
 
 #: Commands of `dev` that run until they are ended, or for minutes: their words are read, not run.
 LONG = {
-    *("bench", "budget", "chaos", "check", "coverage", "crowd", "demo", "events", "fairness"),
-    *("fuzz", "outage", "second_provider", "simulate", "test", "up"),
+    *("bench", "budget", "chaos", "check", "coverage", "crash_points", "crowd", "demo", "events", "fairness"),
+    *("fuzz", "outage", "simulate", "test", "up"),
 }
 
 
