@@ -139,12 +139,12 @@ async def _timed(move: Callable[[], Awaitable[None]], since_s: Since, tally: Tal
 
 async def _open(deps: Dependencies, key: Key) -> None:
     request = GenerationRequest(key=key, prompt="A lighthouse at night, with a storm coming up", model="flux-schnell")
+    quoted = quote(deps.catalog, request, deps.plans["premium"])  # once, as before a request's screening
 
     def decide(loaded: Loaded) -> Transition[AnyGeneration] | None:
         if loaded.generation is not None:
             return None
         payer = payer_of(deps, loaded)
-        quoted = quote(deps.catalog, request, deps.plans["premium"])
         return opening.opened(request, payer, deps.catalog, quoted, seed=7, now=deps.now())
 
     await save(deps, key, decide, await deps.store.load(key))
