@@ -5,7 +5,7 @@ Rules of this file:
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -37,20 +37,14 @@ def settings(context: typer.Context) -> None:
 
 def _read(found: Settings) -> None:
     """Read the data files that are set, as the app's first call does. `health` reads those in blobs."""
-    for setting, read in _FILES.items():
-        if not getattr(found, setting).startswith(BLOB):
-            read(found)
-    if not any(place.startswith(BLOB) for place in (found.catalog_file, found.plans_file)):
-        plans = data_files.plans(found, data_files.catalog(found))
-        if not found.moderation_file.startswith(BLOB):
-            data_files.check_policy(found, data_files.policy(found), plans)
-
-
-_FILES: Mapping[str, Callable[[Settings], object]] = {
-    "catalog_file": data_files.catalog,
-    "moderation_file": data_files.policy,
-    "blocklist_file": data_files.blocklist,
-}
+    catalog = None if found.catalog_file.startswith(BLOB) else data_files.catalog(found)
+    policy = None if found.moderation_file.startswith(BLOB) else data_files.policy(found)
+    if not found.blocklist_file.startswith(BLOB):
+        data_files.blocklist(found)
+    if catalog is not None and not found.plans_file.startswith(BLOB):
+        plans = data_files.plans(found, catalog)
+        if policy is not None:
+            data_files.check_policy(found, policy, plans)
 
 
 def _status(env: Mapping[str, str], name: Name) -> str:

@@ -13,7 +13,7 @@ Rules of this file:
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from shared.config.settings import BLOB, Settings, SettingsError
 
 if TYPE_CHECKING:
     from shared.core.catalog.catalog import Catalog
+    from shared.core.catalog.reading import Table
     from shared.core.money.plans import Plans
     from shared.core.safety.blocklist import Blocklist
     from shared.core.safety.moderation import Policy
@@ -36,16 +37,18 @@ Read = Callable[[str, str, int], Awaitable[bytes]]
 
 _CORE = Path(__file__).parents[1] / "core"
 
+#: The name by which errors call the app's own catalogue.
+_OWN_FILE = "catalog.toml"
+
 
 def catalog(settings: Settings, texts: Texts | None = None) -> "Catalog":
     """The catalogue: the app's own, with CATALOG_FILE laid over it, and the routing. Raises SettingsError."""
     from shared.core.catalog.catalog import Routing  # noqa: PLC0415  # rule 3
     from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
 
-    own = _own("catalog/catalog.toml")
     over, over_file = _read_over("CATALOG_FILE", settings.catalog_file, texts)
     with _report_parse_errors():
-        read = parse_catalog(own, over=over, over_file=over_file)
+        read = parse_catalog(_own("catalog/catalog.toml"), over=over, over_file=over_file) if over else _own_catalog()
     return replace(read, routing=Routing(settings.enable_cost_optimization, settings.use_fallback))
 
 
@@ -71,13 +74,28 @@ def check_both(
 def _both(
     over: str, over_file: str, plans_over: str, plans_file: str, defaults: tuple[tuple[str, str], ...]
 ) -> "tuple[Catalog, Plans]":
-    from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
+    from shared.core.catalog.file import build_catalog  # noqa: PLC0415  # rule 3
     from shared.core.catalog.plans_file import parse_plans  # noqa: PLC0415  # rule 3
+    from shared.core.catalog.reading import read_over  # noqa: PLC0415  # rule 3
 
     with _report_parse_errors():
-        read = parse_catalog(_own("catalog/catalog.toml"), over=over, over_file=over_file)
+        read = build_catalog(*read_over(_own_tables(), _OWN_FILE, over, over_file)) if over else _own_catalog()
         found = parse_plans(_own("catalog/plans.toml"), read, "plans.toml", plans_over, plans_file, dict(defaults))
     return read, found
+
+
+@cache  # the app keeps this one anyway
+def _own_catalog() -> "Catalog":
+    from shared.core.catalog.file import parse_catalog  # noqa: PLC0415  # rule 3
+
+    return parse_catalog(_own("catalog/catalog.toml"), _OWN_FILE)
+
+
+@cache  # a command lays several texts over it: what the file has, and what it will have
+def _own_tables() -> "Table":
+    from shared.core.catalog.reading import decoded  # noqa: PLC0415  # rule 3
+
+    return decoded(_own("catalog/catalog.toml"), _OWN_FILE)
 
 
 def plans(settings: Settings, catalog: "Catalog", texts: Texts | None = None) -> "Plans":

@@ -25,14 +25,19 @@ def read_toml(text: str, file: str, over: str = "", over_file: str = "") -> tupl
 
     With ``replace = true``, the other file replaces the first.
     """
-    raw = _decoded(text, file)
+    return read_over(decoded(text, file), file, over, over_file)
+
+
+def read_over(raw: Table, file: str, over: str, over_file: str) -> tuple[Table, str]:
+    """The same for a file that is decoded already."""
     if not over:
         return raw, file
-    added = _decoded(over, over_file)
+    added = decoded(over, over_file)
     return (added if added.get("replace") is True else laid(raw, added)), over_file
 
 
-def _decoded(text: str, file: str) -> Table:
+def decoded(text: str, file: str) -> Table:
+    """The tables of a file. Raises CatalogError if it is not TOML."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
