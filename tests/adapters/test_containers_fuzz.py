@@ -64,7 +64,7 @@ def clean(content: bytes) -> bytes | None:
     return into.getvalue() if said.dropped else content
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=6 * settings().max_examples, deadline=None)
 @given(st.sampled_from(SEEDS), changes | marks)
 def test_a_mutated_picture_is_unfit_or_clean_for_good(content: bytes, done: list[tuple[int, int, bytes]]) -> None:
     """What was cleaned once is clean: a second walk keeps every byte of it."""
@@ -73,7 +73,7 @@ def test_a_mutated_picture_is_unfit_or_clean_for_good(content: bytes, done: list
         assert clean(once) == once
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([seed[:12] for seed in SEEDS]))
 def test_any_bytes_are_unfit_or_clean(content: bytes, head: bytes) -> None:
     """Behind the signature of each format."""
@@ -81,7 +81,7 @@ def test_any_bytes_are_unfit_or_clean(content: bytes, head: bytes) -> None:
     clean(content)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_for_a_manifest_stay_as_long_or_go(store: bytes) -> None:
     """Whatever it says of its lengths."""

@@ -229,7 +229,7 @@ def test_at_every_bound_of_a_field_schema_and_parser_agree(command: Command) -> 
 _ANY = st.sampled_from(ODD)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(
     st.sampled_from(COMMANDS).flatmap(
         lambda command: st.builds(
@@ -250,7 +250,7 @@ def test_what_the_schema_allows_the_parser_takes_and_the_other_way_round(body: d
     assert VALIDATOR.is_valid(body) == taken or "02-30" in str(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples, deadline=None)
 @given(
     st.binary(max_size=200) | st.sampled_from(COMMANDS).map(lambda each: json.dumps(body_of(each)).encode()),
     st.integers(0, 2**32),

@@ -331,7 +331,7 @@ def run(allowance: Allowance | None, acts: list[tuple[Any, ...]]) -> Bench:
     return bench
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2, deadline=None)
 @given(ALLOWANCES, st.lists(ACTS, max_size=30))
 def test_any_history_is_that_of_single_credits(allowance: Allowance | None, acts: list[tuple[Any, ...]]) -> None:
     """Sums, buckets and windows are the model's after every act, and the ledger replayed is the account."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.money import reconciling
@@ -108,7 +108,6 @@ def test_a_name_that_is_a_formula_or_steers_a_terminal_is_refused(name: str) -> 
     assert "line 2: a name" in refused(["Amount,Model\n", f'1,"{name}"\n'])
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=6))
 def test_whatever_is_in_a_bill_only_its_own_refusal_is_raised(lines: list[str]) -> None:
     """Any text at all, behind a head that is right."""

@@ -304,7 +304,7 @@ def test_a_digest_is_of_nothing_but_what_the_user_sent() -> None:
 _FIELDS = st.fixed_dictionaries({}, optional={field.name: st.just(field.example) for field in FIELDS})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples, deadline=None)
 @given(_FIELDS, _FIELDS)
 def test_two_requests_have_one_digest_only_if_they_are_the_same(one: dict[str, Any], two: dict[str, Any]) -> None:
     """And a request that is written out and read again keeps its own."""

@@ -22,7 +22,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=25)  # each reads every type twice
+@settings(max_examples=settings().max_examples // 4)  # each reads every type twice
 @given(value=JSON, data=st.data())
 def test_whatever_comes_is_read_or_none(value: object, data: st.DataObject) -> None:
     """No answer of Replicate's makes reading fail; a malformed field counts as absent."""
