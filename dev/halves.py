@@ -8,7 +8,8 @@ Rules of this file:
    left to do.
 3. A failure is printed when it happens. The other half's results are reported when this half is done, so that there is
    one summary and one exit code. A half that dies fails the run.
-4. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
+4. The hooks for a path are looked up once. pytest looks them up anew at each step of each test.
+5. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
 """
 
 import json
@@ -16,6 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -42,6 +44,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     option = session.config.option
     if not option.halves or session.testsfailed or option.collectonly:
         return None
+    session.gethookproxy = cache(session.gethookproxy)  # type: ignore[assignment,method-assign]  # conftests are loaded
     with TemporaryDirectory() as folder:
         claims, plugins = Path(folder), session.config.pluginmanager
         plugins.register(at_once := _AtOnce(session.config))
