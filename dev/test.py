@@ -7,7 +7,8 @@ end.
 The crash schedules of flows that end in every way take minutes: `python3 -m dev crash_points` plays them. CI runs both.
 
 `--quick` is for the time between two changes: the checks, and every test that starts no process and is not long
-(crash points, guards, twins, simulations). A property test tries a fifth of its random examples (quick_tests.py).
+(crash points, guards, twins, simulations, measurements of thousands of calls). A property test tries a fifth of its
+random examples (quick_tests.py).
 Arguments select among these: `--quick tests/core -k price`.
 """
 

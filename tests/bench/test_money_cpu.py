@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
+import pytest
+
 from shared.adapters.azure_storage.tables import rows_money
 from shared.core.keys import Key
 from shared.core.lifecycle.receipt import receipted
@@ -68,6 +70,7 @@ def limits(scope: Scope) -> tuple[Limit, ...]:
     )
 
 
+@pytest.mark.long
 def test_limits_and_buckets_cost_little_cpu() -> None:
     """Checking twice (before and after screening), holding and resolving: at most 0.5 ms more for a generation."""
     account, user = busy()

@@ -19,6 +19,7 @@ def crowd(processes: int, users: int = 0, at_once: int = 0) -> Figures:
     return simulated(Load(seconds=3, processes=processes, rate=50, users=users, at_once=at_once))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, 2, 8])
 def test_fifty_generations_a_second_of_one_account_keep_their_bounds(processes: int) -> None:
     """However the processes meet: nobody is shut out, no credit is off, and the chain is whole."""
@@ -31,6 +32,7 @@ def test_fifty_generations_a_second_of_one_account_keep_their_bounds(processes: 
     assert kept(figures)
 
 
+@pytest.mark.long
 def test_no_process_is_shut_out_by_another() -> None:
     """Two that always have a move at hand: each gets in between the groups of the other."""
     figures = simulated(Load(seconds=2, processes=2, rate=120))
@@ -38,6 +40,7 @@ def test_no_process_is_shut_out_by_another() -> None:
     assert (figures.off, figures.captured) == ((), 240)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, 8])
 def test_a_hundred_at_once_need_few_requests(processes: int) -> None:
     """They open, run for a second and end: in at most 1.8 s and 12 table requests each."""
@@ -47,6 +50,7 @@ def test_a_hundred_at_once_need_few_requests(processes: int) -> None:
     assert (figures.off, figures.captured) == ((), 100)
 
 
+@pytest.mark.long
 def test_users_of_the_account_are_saved_with_it() -> None:
     """Twenty of them, each with a row of its own."""
     figures = crowd(8, users=20)
@@ -55,6 +59,7 @@ def test_users_of_the_account_are_saved_with_it() -> None:
     assert figures.entities_a_second <= MOST_ENTITIES
 
 
+@pytest.mark.long
 def test_a_bound_that_is_exceeded_is_seen() -> None:
     """Of each kind; and the table says what is off."""
     good = crowd(1)

@@ -16,7 +16,7 @@ from dev.check import compiling
 ROOT = Path(__file__).parents[2]
 
 #: What the quick tests never are: each takes minutes of a core, or is a run of others.
-LONG = ("crash_points", "guards", "machine", "outage", "simulation", "twin")
+LONG = ("crash_points", "fairness", "guards", "machine", "outage", "simulation", "twin")
 
 #: The folders that have tests without a process.
 FOLDERS = {"adapters", "bench", "cli", "core", "dev", "triggers", "infra", "reliability", "worker"}

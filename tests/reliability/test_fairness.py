@@ -21,6 +21,8 @@ from dev.simulation.fairness import (
 )
 from dev.simulation.turns import Model, QueueRun, burst, percentile
 
+pytestmark = pytest.mark.long
+
 #: The model: 16 slots an instance, from one to 40 of them, each after 30 s, ten creates a second.
 MODEL = Model()
 

@@ -140,6 +140,7 @@ def effects_of(flow: Callable[[World], Awaitable[list[tuple[Message, str]]]]) ->
     return tuple(fault.names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
 @pytest.mark.parametrize("mode", [*Mode, None], ids=lambda mode: mode or CANCELED)
 def test_whatever_becomes_of_a_group_every_promise_is_kept(
