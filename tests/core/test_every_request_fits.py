@@ -7,6 +7,7 @@ no copy, it is the entry's own: ``python -m tests.core.test_every_request_fits``
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -24,6 +25,9 @@ from shared.core.requests.field_types import Addresses, Flag, Number
 from shared.core.requests.fields import FIELD, PICTURES
 from shared.core.requests.messages import GenerationRequest
 from tests.core.published import document, lists
+
+#: Random requests of each model.
+EXAMPLES = settings().max_examples // 5
 
 PICTURE, FILE = "https://pictures.example/cat.png", "ada/ada/in.zip"
 OFFERED = [model for model in REAL.models.values() if model.offered]
@@ -68,6 +72,12 @@ def own(item: Input | Settable) -> dict[str, Any]:
     return made
 
 
+@cache
+def prompts(low: int, high: int) -> st.SearchStrategy[str]:
+    """Prompts of so many characters."""
+    return st.text("abc .", min_size=low, max_size=min(high, low + 40)).filter(lambda t: low <= len(t.strip()))
+
+
 def values(item: Input | Settable) -> st.SearchStrategy[Any]:
     """Valid values of an input."""
     if item.kind is InputKind.IMAGE:
@@ -101,10 +111,7 @@ def valid(draw: st.DrawFn, model: Model) -> GenerationRequest:
     if said.get("aspect_ratio") == "custom":
         said |= {"width": 800, "height": 600}
     said["inputs"] = {item.name: draw(values(item)) for item in model.settable.values() if draw(st.booleans())}
-    low, high = model.prompt_characters
-    said["prompt"] = draw(
-        st.text("abc .", min_size=low, max_size=min(high, low + 40)).filter(lambda t: low <= len(t.strip()))
-    )
+    said["prompt"] = draw(prompts(*model.prompt_characters))
     return replace(REQUEST, **said)
 
 
@@ -113,7 +120,7 @@ def test_what_is_valid_is_accepted_by_the_models_schema(model: Model) -> None:
     """Nothing is sent under a name, of a type or beyond a bound that the schema does not have."""
     validator = jsonschema.Draft202012Validator(schema(model))
 
-    @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+    @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=EXAMPLES)
     @given(valid(model), st.integers(0, 2**32 - 1))
     def check(request: GenerationRequest, ours: int) -> None:
         sent = inputs_of(model, request, seed=seed_of(model, request, ours))
