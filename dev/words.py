@@ -31,7 +31,7 @@ LEFT = ROOT / "tests" / "retired_words_left.toml"
 _GAP = r"(?:[ ]+|[ ]*\n[ ]*(?:#:?|//|>)?[ ]*)"
 
 #: Where a name in camel case begins a new word.
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_HUMP = re.compile(r"[A-Z](?<=[a-z0-9][A-Z])")
 
 #: What joins words in a name.
 _JOINTS = str.maketrans("_-", "  ")
@@ -92,7 +92,7 @@ class RetiredWords:
 
     def uses(self, file: str, text: str) -> Iterator[Use]:
         """The uses in a file's path and text, in their order."""
-        plain = _HUMP.sub(" ", f"{file}\n{text}".translate(_JOINTS))
+        plain = _HUMP.sub(r" \g<0>", f"{file}\n{text}".translate(_JOINTS))
         for found in self.any_of_them.finditer(plain.lower() if plain.isascii() else _lower(plain)):
             start, end = found.span()
             if plain[start - 1 : start].isalnum():

@@ -29,7 +29,14 @@ def app() -> list[Path]:
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Every node of a file's syntax tree. The tests only read them."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"), name_of(path))))
+    found: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"), name_of(path))]
+    for node in found:  # it grows; ast.walk does the same in twice the time
+        for name in node._fields:
+            value = getattr(node, name, None)
+            found += [each for each in value if isinstance(each, ast.AST)] if isinstance(value, list) else []
+            if isinstance(value, ast.AST):
+                found.append(value)
+    return tuple(found)
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -179,7 +179,7 @@ def test_nothing_is_left_for_later() -> None:
         f"{name_of(path)}:{number}"
         for path in files()
         if path != ITSELF and path.name != "pyproject.toml"
-        if later.search(text_of(path))
+        if any(word in text_of(path) for word in ("TODO", "FIXME", "HACK"))
         for number, line in enumerate(text_of(path).splitlines(), 1)
         if later.search(line)
     ]
@@ -191,11 +191,12 @@ def test_nobodys_machine_is_in_a_file() -> None:
     machine = re.compile(
         r"(?<![\w.])/(?:root|home|Users)/\w+|[A-Z]:\\Users|registry\.npmjs\.|pypi\.org|pythonhosted|(?:--|extra-)index-url"
     )
+    parts = ("/root/", "/home/", "/Users/", ":\\Users", "npmjs", "pypi", "pythonhosted", "index-url")
     found = [
         f"{name_of(path)}:{number}: {match[0]}"
         for path in files()
         if path != ITSELF
-        if machine.search(text_of(path))
+        if any(part in text_of(path) for part in parts)
         for number, line in enumerate(text_of(path).splitlines(), 1)
         if (match := machine.search(line))
     ]

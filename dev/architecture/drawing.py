@@ -5,6 +5,8 @@ Rules of this file:
 2. A cell is the state after the transition, or `-` where the transition says nothing.
 """
 
+from functools import cache
+
 from dev.architecture.facts import FACTS, MEANINGS, STATES
 from shared.core.lifecycle.state import NEXT, State
 
@@ -12,6 +14,7 @@ from shared.core.lifecycle.state import NEXT, State
 OPEN = [name for name, generation in STATES.items() if not generation.state.ended]
 
 
+@cache
 def state_after(state: str, fact: str) -> str:
     """Returns the state that a fact leads to from a state; "-" if it changes nothing."""
     transition = FACTS[fact](STATES[state])

@@ -4,7 +4,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-CORE = Path(__file__).parents[2] / "shared" / "core"
+from tests.sources import ROOT, nodes, python
+
+CORE = ROOT / "shared" / "core"
 
 #: The files whose code may name the vendor, and why.
 NAMED = {
@@ -19,21 +21,20 @@ NAMED = {
 
 def named(path: Path) -> Iterator[str]:
     """The identifiers, texts and imports of a file, without docstrings and comments."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    bodies = [node.body for node in ast.walk(tree) if isinstance(node, documented)]
+    bodies = [node.body for node in nodes(path) if isinstance(node, documented)]
     docstrings = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
-    for node in ast.walk(tree):
-        for _, value in ast.iter_fields(node):
-            if isinstance(value, str) and id(node) not in docstrings:
-                yield value
+    for node in nodes(path):
+        if id(node) not in docstrings:
+            yield from (value for value in vars(node).values() if isinstance(value, str))
 
 
 def test_the_vendor_is_named_only_where_it_is_declared() -> None:
     """A second provider adds an adapter, and an entry here only if the core has to know its name."""
     found = {
         path.relative_to(CORE).as_posix()
-        for path in CORE.rglob("*.py")
+        for path in python("shared")
+        if path.is_relative_to(CORE)
         if any("replicate" in each.lower() or "r8_" in each for each in named(path))
     }
     assert found == set(NAMED)
