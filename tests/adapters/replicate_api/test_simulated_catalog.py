@@ -2,11 +2,13 @@
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
 from importlib.resources import files
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from dev import simulated_replicate
@@ -20,7 +22,7 @@ from shared.core.provider.file_types import media_of
 from shared.core.provider.prediction import Status
 from shared.core.safety.llama_guard import framed, read
 from shared.core.safety.moderation import Category
-from tests.adapters.replicate_api.world import World
+from tests.adapters.replicate_api.world import World, running_world
 
 CATALOG = simulated_replicate.catalog()
 MUSICGEN = "meta/musicgen"
@@ -40,7 +42,7 @@ async def run(world: World, name: str, **inputs: Any) -> Any:
             seen = await world.api.predictions.get(made.id)
             if seen.status not in {Status.STARTING, Status.PROCESSING}:
                 return seen
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)  # a prediction's whole time
 
 
 async def sample(world: World, each: Input) -> Any:
@@ -75,14 +77,23 @@ async def test_nothing_of_the_catalog_has_drifted(world: World) -> None:
     assert await drift(world.api, parse_catalog(text)) == []
 
 
+@pytest_asyncio.fixture(scope="module")
+async def shared_world() -> AsyncIterator[World]:
+    """One simulator for all models: a run leaves nothing that another would see."""
+    async with running_world() as world:
+        yield world
+
+
 @pytest.mark.parametrize(
     "model", [each for each in CATALOG.models if each.modality != "training"], ids=lambda model: model.name
 )
-async def test_every_model_of_the_catalog_runs(world: World, model: Model) -> None:
+async def test_every_model_of_the_catalog_runs(shared_world: World, model: Model) -> None:
     """With all that it takes, by its name or its version; what it makes is of its kind and its shape."""
+    world = shared_world
     given = {name: await sample(world, each) for name, each in model.inputs.items()}
     done = await run(world, model.name, **given)
     assert (done.status, done.error) == (Status.SUCCEEDED, "")
+    assert world.witness.wrong == []
     if model.modality == "text":
         assert "".join(done.output).strip()
         return

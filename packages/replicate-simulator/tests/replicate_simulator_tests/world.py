@@ -27,6 +27,8 @@ TRAININGS: Final = f"/v1/models/{TRAINER.name}/versions/{TRAINER.version}/traini
 DESTINATION: Final = "local/own"
 #: Models beside those of models.py: films, sounds, lists of pictures.
 MODELS: Final = read_catalog((Path(__file__).parent / "models.toml").read_text(encoding="utf-8"))
+#: How long a prediction waits, and then runs.
+STARTS_S, RUNS_S = 0.02, 0.03
 TERMINAL: Final = {"succeeded", "failed", "canceled", "aborted"}
 JSON = dict[str, Any]
 
@@ -76,18 +78,18 @@ class World:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    async def until(self, prediction_id: str, done: Callable[[JSON], bool]) -> JSON:
+    async def until(self, prediction_id: str, done: Callable[[JSON], bool], pause_s: float = 0.01) -> JSON:
         """Reads a prediction until it is as wanted, for two seconds."""
         async with asyncio.timeout(2):
             while True:
                 seen = await self.get(prediction_id)
                 if done(seen):
                     return seen
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(pause_s)
 
     async def finished(self, prediction_id: str) -> JSON:
-        """Reads a prediction until it is terminal."""
-        return await self.until(prediction_id, lambda seen: seen["status"] in TERMINAL)
+        """Reads a prediction until it is terminal, and not while it runs: each look costs as much as all else."""
+        return await self.until(prediction_id, lambda seen: seen["status"] in TERMINAL, RUNS_S)
 
     async def run(self, model: str, prompt: str = "a red fox", **inputs: Any) -> JSON:
         """Runs a model to its end, by its name, or by its version where `model` has one."""
@@ -116,7 +118,7 @@ class World:
                 seen: JSON = (await self.call("GET", f"/v1/trainings/{training_id}")).json()
                 if seen["status"] in TERMINAL:
                     return seen
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(RUNS_S)
 
     async def output(self, **body: Any) -> str:
         """Creates a prediction and returns the URL of its first output."""
@@ -162,7 +164,7 @@ class Receiver:
 @asynccontextmanager
 async def running_world(time_scale: float = 1.0, catalog: Catalog = MODELS) -> AsyncIterator[World]:
     """A simulator whose predictions take 50 ms, with the models of models.toml or of another catalog."""
-    simulator = Simulator(Settings(TOKEN, start_s=0.02, run_s=0.03), SECRET, Clock(time_scale), catalog)
+    simulator = Simulator(Settings(TOKEN, start_s=STARTS_S, run_s=RUNS_S), SECRET, Clock(time_scale), catalog)
     # verify: nothing is encrypted here, and reading the certificates takes longer than most tests.
     async with running(simulator) as url, httpx.AsyncClient(base_url=url, timeout=5, verify=False) as http:
         yield World(url, http, simulator)
