@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,6 +123,19 @@ def test_another_catalogue_is_laid_over_the_apps_own(tmp_path: Path) -> None:
     assert mine.models["flux-1.1-pro"].status is Status.HIDDEN
     same = set(own.models) - {"flux-schnell", "flux-1.1-pro"}
     assert {name: mine.models[name] for name in same} == {name: own.models[name] for name in same}
+
+
+def test_the_apps_own_catalogue_is_read_once_and_no_text_that_is_laid_over_it_changes_it() -> None:
+    """Every command that lays texts over it begins with the same tables; without a text there is one catalogue."""
+    tables = data_files._own_tables()
+    before = deepcopy(tables)
+    mine = data_files.check_catalog("[models.flux-schnell]\ncredits = 7\n", "mine.toml")
+    other = data_files.check_catalog("[models.flux-dev]\ncredits = 9\n", "mine.toml")
+    assert (mine.models["flux-schnell"].credits, other.models["flux-dev"].credits) == (7, 9)
+    assert other.models["flux-schnell"] == data_files.catalog(SETTINGS).models["flux-schnell"]
+    assert data_files._own_tables() is tables
+    assert tables == before
+    assert data_files.catalog(SETTINGS).models is data_files.check_catalog("", "mine.toml").models
 
 
 def test_an_error_in_a_catalogue_that_is_laid_over_is_reported(tmp_path: Path) -> None:
