@@ -6,6 +6,7 @@ of these they call one picture: then the description says "List of", and so does
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ TYPES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def lists() -> dict[str, Any]:
+@cache
+def lists() -> Mapping[str, Any]:
     """The lists by owner/name. Empty without a copy of them."""
     read: dict[str, Any] = json.loads(SCHEMAS.read_text(encoding="utf-8")) if SCHEMAS.exists() else {}
     for listed in read.values():

@@ -53,6 +53,14 @@ def validator() -> Any:
 VALIDATOR = validator()
 
 
+def validator_of(command: Command) -> Any:
+    """The same without what the schema says of other types: of a body of this type it says nothing."""
+    schema = command_schema()
+    del schema["$schema"]  # with it, another class than the strict one would be chosen
+    schema["allOf"] = [each for each in schema["allOf"] if each["if"]["properties"]["type"]["const"] == command.kind]
+    return VALIDATOR.evolve(schema=schema)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.kind)
 def test_an_act_has_the_fields_of_its_command_and_no_other(command: Command) -> None:
     """By name, by type, and by whether it must be there."""
@@ -220,9 +228,11 @@ def near(field: Field) -> list[Any]:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.kind)
 def test_at_every_bound_of_a_field_schema_and_parser_agree(command: Command) -> None:
     """Each value by itself, in a command that is good without it."""
+    assert "type" not in FIELDS[command.kind], "a body of another type is for the whole schema"
+    schema = validator_of(command)
     for field in FIELDS[command.kind].values():
         bodies = [body_of(command, **{field.name: value}) for value in (*near(field), *ODD)]
-        differ = [body for body in bodies if VALIDATOR.is_valid(body) != isinstance(read(body), AccountCommand)]
+        differ = [body for body in bodies if schema.is_valid(body) != isinstance(read(body), AccountCommand)]
         assert not differ
 
 

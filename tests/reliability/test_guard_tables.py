@@ -1,5 +1,7 @@
 """The tables of the guards agree with the code and with the documentation."""
 
+from functools import cache
+
 import pytest
 
 from tests.reliability.every_guard import EVERY_GUARD, TABLES
@@ -7,13 +9,18 @@ from tests.reliability.guard_copies import PROJECT, without
 from tests.reliability.guards import Guard, table
 
 
+@cache
+def text_of(file: str) -> str:
+    """The text of a file of the project."""
+    return (PROJECT / file).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("guard", EVERY_GUARD, ids=lambda guard: guard.name)
 def test_a_guard_is_where_the_table_says(guard: Guard) -> None:
     """Its text is found once, and the copy without it differs and is still Python."""
-    text = (PROJECT / guard.file).read_text(encoding="utf-8")
-    compile(without(guard, text), guard.file, "exec")
+    compile(without(guard, text_of(guard.file)), guard.file, "exec")
     file, _, test = guard.killer.partition("::")
-    assert f"def {test.partition('[')[0]}(" in (PROJECT / file).read_text(encoding="utf-8") or not test
+    assert f"def {test.partition('[')[0]}(" in text_of(file) or not test
 
 
 def test_every_table_of_the_folder_is_taken_out() -> None:
