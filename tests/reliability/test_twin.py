@@ -116,12 +116,12 @@ async def played(flow: Flow, stage: Stage, world: TwinWorld) -> World:
 
 @cache
 def all_left(_flow: Flow, _twins: Twins) -> list[tuple[Cases, Mapping[str, Any]]]:
-    """What a flow has left so far, with the ends and webhooks that it did not tell apart."""
+    """What a flow has left so far, with the ends and webhooks that it took for the same."""
     return []
 
 
 def left(flow: Flow, end: End, webhook: Webhook, twins: Twins) -> Mapping[str, Any]:
-    """What a flow leaves. It is played once for those that it does not tell apart, and once for both tests."""
+    """What a flow leaves. It is played once for those that it takes for the same, and once for both tests."""
     so_far = all_left(flow, twins)
     for cases, leaves in so_far:
         if (end, webhook) in cases:
