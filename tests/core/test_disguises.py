@@ -32,6 +32,7 @@ def test_every_trick_is_played_and_every_term_is_one() -> None:
     assert len({text for *_, text in cases}) > COUNT * 0.9
 
 
+@pytest.mark.long
 def test_harmless_sentences_of_ten_languages_are_not_hit() -> None:
     """The 5,000 sentences are other people's, less those that plainly contain a word of the list."""
     found = disguises.harmless(SEED, 5000)

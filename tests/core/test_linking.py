@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -68,14 +69,19 @@ class Entry:
 
 def ledger(count: int) -> list[Entry]:
     """A grant of each credit after the other, sealed."""
-    entries, previous = [], ""
+    entries: list[Entry] = []
     for seq in range(1, count + 1):
-        buckets = (Change(Terms(f"grant:{seq}"), available=1),)
-        entry = Entry(seq=seq, entry_id=str(seq), granted=1, available=1, buckets=buckets, previous=previous)
-        saved = linking.stand_ins(KEY, entry)
-        previous = linking.digest_of(entry, saved)
-        entries.append(replace(entry, digest=previous, stand_ins=saved))
+        entries.append(sealed(seq, entries[-1].digest if entries else ""))
     return entries
+
+
+@cache  # each ledger begins as the others do
+def sealed(seq: int, previous: str) -> Entry:
+    """The grant of one credit, sealed to the entry before it."""
+    buckets = (Change(Terms(f"grant:{seq}"), available=1),)
+    entry = Entry(seq=seq, entry_id=str(seq), granted=1, available=1, buckets=buckets, previous=previous)
+    saved = linking.stand_ins(KEY, entry)
+    return replace(entry, digest=linking.digest_of(entry, saved), stand_ins=saved)
 
 
 def account_of(seq: int, head: str, credits: int, held: int = 0) -> Account:  # noqa: A002  # the app's word
