@@ -6,13 +6,14 @@ Rules of this file:
 """
 
 import shlex
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 from uuid import uuid4
 
 import typer
 
+from shared import worker
 from shared.cli.context import (
     AccountToo,
     CommandContext,
@@ -100,6 +101,13 @@ def show(  # noqa: PLR0913, PLR0917  # each is an option of the command
     command_context.do(command)
 
 
+async def _decidable_until(operations: Operations, generation: AnyGeneration) -> datetime | None:
+    """Until when somebody can approve or deny it: pauses move that. None: it does not wait for that."""
+    if generation.approval is None or not generation.approval.pending:
+        return None
+    return await worker.decidable_until(operations.deps, await operations.store.load(generation.key))
+
+
 def valid_names(generation_id: str, user: str | None, account: str | None) -> None:
     """Check the ids that name a generation for ``find_one``. Raises typer.BadParameter."""
     valid_id("the generation", generation_id)
@@ -140,8 +148,8 @@ async def show_generation(
 ) -> None:
     """Print a generation. ``prompt`` adds what its user wrote, ``text`` what a model wrote."""
     row = await operations.index.get(generation.key)
-    seen = await _seen(operations, generation)
-    view = GenerationView(generation, row, prompt=prompt, text=text, seen=seen)
+    seen, until = await _seen(operations, generation), await _decidable_until(operations, generation)
+    view = GenerationView(generation, row, prompt=prompt, text=text, seen=seen, decidable_until=until)
     if json_wanted:
         command_context.screen.json(view.as_json())
     else:

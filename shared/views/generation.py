@@ -81,7 +81,8 @@ class Seen:
 class GenerationView:
     """A generation with its row in the open index, if it has one, and what its provider says of it.
 
-    ``prompt`` adds the texts that its user wrote, ``text`` the texts that a model wrote.
+    ``prompt`` adds the texts that its user wrote, ``text`` the texts that a model wrote. ``decidable_until`` is until
+    when an approval can be given that it waits for; None: it waits for none.
     """
 
     generation: AnyGeneration
@@ -89,6 +90,7 @@ class GenerationView:
     prompt: bool = False
     text: bool = False
     seen: Seen = Seen()
+    decidable_until: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The facts as JSON values. Times are texts in ISO 8601."""
@@ -99,7 +101,7 @@ class GenerationView:
             "state": generation.state.value,
             "reason": {"code": generation.reason.value, "text": generation.text} if generation.reason else None,
             **_not_opened(),
-            "approval": _approval_json(generation),
+            "approval": _approval_json(generation, self.decidable_until),
             "request": self._request_facts,
             "ignored_fields": list(generation.ignored_fields),
             "history": [_entry_json(entry) for entry in generation.history],
@@ -149,7 +151,7 @@ class GenerationView:
         yield "account", generation.key.account_id
         yield "state", generation.state.value
         yield "reason", f"{generation.reason}: {generation.text}" if generation.reason else ""
-        yield "waits for", _waits_for(generation, now)
+        yield "waits for", _waits_for(generation, self.decidable_until, now)
         yield "approval", _approval(generation)
         yield "requested_end", _requested_end(generation)
         for name, value in self._prompts.items():
@@ -228,13 +230,13 @@ def _requested_end(generation: AnyGeneration) -> str:
     return f"{generation.requested_end}, once Replicate has confirmed it"
 
 
-def _waits_for(generation: AnyGeneration, now: datetime) -> str:
+def _waits_for(generation: AnyGeneration, until: datetime | None, now: datetime) -> str:
     """The approval that it waits for: of which limit and cost, by whom, until when."""
     asked = generation.approval
-    if not isinstance(generation, Received) or asked is None or not asked.pending:
+    if until is None or asked is None:
         return ""
     said = f"approval past the {asked.scope.value}'s limit {asked.limit_id}, up to {counted(asked.credits, 'credit')}"
-    return f"{said}, by an operator or an approver, until {moment(asked.until)}, {seen_from(now, asked.until)}"
+    return f"{said}, by an operator or an approver, until {moment(until)}, {seen_from(now, until)}"
 
 
 def _approval(generation: AnyGeneration) -> str:
@@ -249,13 +251,13 @@ def _decision(decision: Decision) -> str:
     return f"{decision.limit_id} approved by {decision.by}, up to {counted(decision.most_credits, 'credit')}"
 
 
-def _approval_json(generation: AnyGeneration) -> dict[str, Any] | None:
+def _approval_json(generation: AnyGeneration, until: datetime | None) -> dict[str, Any] | None:
     asked = generation.approval
     if asked is None:
         return None
     decisions = [asdict(each) | {"at": each.at.isoformat()} for each in asked.decisions]
     pending = isinstance(generation, Received) and asked.pending
-    times = {"asked_at": asked.asked_at.isoformat(), "until": asked.until.isoformat()}
+    times = {"asked_at": asked.asked_at.isoformat(), "until": until.isoformat() if until else None}
     return asdict(asked) | times | {"pending": pending, "decisions": decisions}
 
 

@@ -48,7 +48,7 @@ from shared.worker.accounts import (
     set_plan,
     suspend,
 )
-from shared.worker.approving import approve, deny
+from shared.worker.approving import approve, decidable_until, deny
 from shared.worker.auditing import audit
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
@@ -69,6 +69,7 @@ __all__ = [
     "begin_call",
     "correct",
     "dead_letter",
+    "decidable_until",
     "defer",
     "deny",
     "erase_names",

@@ -8,6 +8,8 @@ Rules of this file:
 3. A command decides once. Delivered again it finds its own decision, and completes what a crash has cut off. One that
    was refused decides nothing later: its decision carries the row that a refusal has taken (ports/commands.py).
 4. The time to decide moves by the length of the pauses that concern the request.
+5. Who reads until when it can be decided reads the moved time: in the event as it was known when it was sent, in a view
+   as it is known now.
 """
 
 from dataclasses import dataclass, replace
@@ -66,6 +68,7 @@ async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Lo
         ApprovalEvent(
             key=waits.key,
             asked=asked,
+            until=await moved_until(deps, waits, asked, loaded),
             approvers=approvers,
             at=deps.now(),
             text=waits.text,
@@ -95,7 +98,7 @@ async def deny(deps: Dependencies, key: Key, reason: str, command: Command) -> N
 async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | str) -> AnyGeneration:
     """Save a decision: a ``Yes``, or a denial with its sentence. Returns the generation after it."""
     loaded = await deps.store.load(key)
-    until = await _until(deps, loaded)
+    until = await decidable_until(deps, loaded) or deps.now()
 
     def step(current: Loaded) -> Transition[Received | Closed] | None:
         found = current.generation
@@ -115,11 +118,11 @@ async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | 
     return saved.generation
 
 
-async def _until(deps: Dependencies, loaded: Loaded) -> datetime:
-    """Until when it can be decided. What waits for nothing cannot be."""
+async def decidable_until(deps: Dependencies, loaded: Loaded) -> datetime | None:
+    """Until when it can be decided, as far as pauses are known now. None: nothing was asked, or it has opened."""
     found = loaded.generation
     if not isinstance(found, Received) or found.approval is None:
-        return deps.now()
+        return None
     return await moved_until(deps, found, found.approval, loaded)
 
 

@@ -3,11 +3,13 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
 from shared.core.lifecycle.state import State
 from shared.core.money.limits import Effect
+from shared.core.switches import Order, PauseScope, Span, Switch, Target
 from tests.cli.counter import Counter
 
 
@@ -26,6 +28,24 @@ def test_show_says_what_it_waits_for(counter: Counter) -> None:
     assert "approval past the account's limit daily, up to 2 credits, by an operator or an approver, until" in out
     facts = json.loads(counter.call("show", "one", "--json").out)["approval"]
     assert (facts["limit_id"], facts["credits"], facts["pending"], facts["decisions"]) == ("daily", 2, True, [])
+
+
+def test_show_says_until_when_it_can_be_decided(counter: Counter) -> None:
+    """A pause of a day moves it by a day, for people and for programs; what is decided has no such time."""
+    waiting(counter)
+    ends = counter.saved().opened_at + timedelta(days=3)
+    assert f"until {ends:%Y-%m-%d %H:%M:%S}Z, in 3 d" in " ".join(counter.call("show", "one").out.split())
+    paused = Order(target=Target(PauseScope.APP), issued_at=counter.time, command_id="p")
+    counter.switches.switches = (Switch(paused, (Span(counter.time, counter.time + timedelta(days=1)),)),)
+    counter.pass_time(5)
+    before = counter.saved()
+    assert f"until {ends + timedelta(days=1):%Y-%m-%d %H:%M:%S}Z" in " ".join(counter.call("show", "one").out.split())
+    facts = json.loads(counter.call("show", "one", "--json").out)["approval"]
+    assert facts["until"] == (ends + timedelta(days=1)).isoformat()
+    assert counter.saved() == before
+    assert counter.call("deny", "one", "--user", "ada").code == 0
+    facts = json.loads(counter.call("show", "one", "--json").out)["approval"]
+    assert (facts["until"], facts["pending"]) == (None, False)
 
 
 def test_approve_opens_it_and_names_the_operator(counter: Counter) -> None:

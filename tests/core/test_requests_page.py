@@ -171,7 +171,7 @@ def test_the_event_of_an_approval_is_as_the_page_shows_it() -> None:
     asked = Asked(limit_id="daily", scope=Scope.ACCOUNT, credits=40, asked_at=at, until=at + timedelta(days=3))
     text = shown["data"]["reason"]["text"]
     key = Key("ada", "7f41", "acme")
-    event = ApprovalEvent(key=key, asked=asked, approvers=("eve",), at=at, text=text, metadata={})
+    event = ApprovalEvent(key=key, asked=asked, until=asked.until, approvers=("eve",), at=at, text=text, metadata={})
     assert event.to_json() == shown
     assert event.outcome == "approval_needed"
 

@@ -152,6 +152,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         worker_test(f"{_PAUSED}test_the_time_to_approve_moves_by_the_length_of_the_pauses"),
     ),
     Guard(
+        "an event says until when it can really be decided",
+        WORKER + "approving.py",
+        (("            until=await moved_until(deps, waits, asked, loaded),\n", "            until=asked.until,\n"),),
+        worker_test(f"{_PAUSED}test_the_event_says_when_its_time_really_ends"),
+    ),
+    Guard(
         "pauses that overlap move the time to approve once",
         CORE + "switches.py",
         (

@@ -1,5 +1,6 @@
 """Pauses and what waits for an approval: the time to decide moves, and nothing that is needed is swept meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -79,6 +80,24 @@ async def test_it_can_be_approved_until_its_moved_end() -> None:
     other.pass_time(DAYS_3 + HOUR)
     with pytest.raises(ValueError, match="time to approve it is over"):
         await worker.deny(other.deps, KEY, "", OPS)
+
+
+async def test_the_event_says_when_its_time_really_ends() -> None:
+    """The pauses that are known when it is sent count. Asked anew, it counts those that came since."""
+    world = await waiting()
+    (asked,) = world.messenger.approvals
+    ends = world.saved().opened_at + timedelta(seconds=DAYS_3)
+    assert asked.to_json()["data"]["until"] == ends.isoformat()
+    pause(world, 24 * HOUR, target=Target(PauseScope.ACCOUNT, "bob"))
+    pause(world, 24 * HOUR, "q")
+    await worker.approve(world.deps, KEY, "daily", 2, OPS)
+    models = world.deps.catalog.models
+    dear = replace(models["flux-schnell"], credits=3)
+    world.deps = replace(world.deps, catalog=replace(world.deps.catalog, models={**models, "flux-schnell": dear}))
+    await hours(world, 25)
+    again = world.messenger.approvals[-1]
+    assert (again.asked.asks, again.asked.credits) == (2, 6)
+    assert again.to_json()["data"]["until"] == (ends + timedelta(hours=24)).isoformat()
 
 
 async def test_the_input_of_what_is_paused_is_kept() -> None:

@@ -14,10 +14,12 @@ class ApprovalEvent:
     """The event that a generation waits for an approval: who may give it, past which limit, at what cost, until when.
 
     Its id is the same however often it is sent; each time that an approval is asked anew has an id of its own.
+    ``until`` counts the pauses that were known when it was sent.
     """
 
     key: Key
     asked: Asked
+    until: datetime
     approvers: tuple[str, ...]
     at: datetime
     text: str
@@ -47,7 +49,7 @@ class ApprovalEvent:
                 **self.key.properties,
                 "limit": {"id": self.asked.limit_id, "scope": self.asked.scope.value},
                 "credits": self.asked.credits,
-                "until": self.asked.until.isoformat(),
+                "until": self.until.isoformat(),
                 "approvers": list(self.approvers),
                 "reason": {"code": "APPROVAL_NEEDED", "text": self.text},
                 "metadata": dict(self.metadata),

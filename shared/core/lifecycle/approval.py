@@ -33,9 +33,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An approval that was asked for: for which limit and cost, since when and until when, without pauses.
+    """An approval that was asked for: for which limit and cost, since when and until when.
 
-    ``asks`` counts how often one was. The times are those of the first.
+    ``asks`` counts how often one was. The times are those of the first. ``until`` counts no pause, so it is shown to
+    nobody (worker/approving.py, rule 5).
     """
 
     limit_id: str
