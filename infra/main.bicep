@@ -65,7 +65,7 @@ param outputsCoolAfterDays int = 30
 @maxValue(3650)
 param outputsDeleteAfterDays int = 0
 
-@description('Days for which dead letters, quarantined files, users\' input files and uploads are kept. They hold prompts and pictures of users, so not for ever.')
+@description('Days for which dead letters, quarantined files and uploads are kept. They hold prompts and pictures of users, so not for ever.')
 @minValue(1)
 @maxValue(365)
 param archiveDays int = 30

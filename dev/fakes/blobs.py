@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -124,21 +124,26 @@ class FakeBlobs:
         self.quarantined[name] = Blob(file.read(), content_type, dict(metadata))
         self.written_at[name] = self.now()
 
-    async def sweep_inputs(self, before: datetime) -> int:
+    async def sweep_inputs(self, before: datetime, is_needed: Callable[[str], Awaitable[bool]]) -> int:
         """See ``InputFiles``."""
         await asyncio.sleep(0)
-        return self._sweep(self.inputs, before)
+        swept = 0
+        for name, blob in self._old(self.inputs, before):
+            if not await is_needed(name) and self.inputs.get(name) is blob:
+                del self.inputs[name]
+                swept += 1
+        return swept
 
     async def sweep_refused(self, before: datetime) -> int:
         """See ``Quarantine``."""
         await asyncio.sleep(0)
-        return self._sweep(self.quarantined, before)
-
-    def _sweep(self, blobs: dict[str, Blob], before: datetime) -> int:
-        old = [name for name in blobs if self.written_at[name] < before]
-        for name in old:
-            del blobs[name]
+        old = self._old(self.quarantined, before)
+        for name, _ in old:
+            del self.quarantined[name]
         return len(old)
+
+    def _old(self, blobs: Mapping[str, Blob], before: datetime) -> list[tuple[str, Blob]]:
+        return [(name, blob) for name, blob in blobs.items() if self.written_at[name] < before]
 
     async def archive(self, name: str, raw: bytes, metadata: Mapping[str, str]) -> None:
         """See shared/ports/files.py."""

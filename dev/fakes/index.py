@@ -58,10 +58,10 @@ class FakeIndex:
             row = self.rows[key]
             self.rows[key] = replace(row, turn=None, due_at=due_at, asked=asked or row.asked)
 
-    async def of_account(self, account_id: str) -> Sequence[Key]:
+    async def of_account(self, account_id: str = "") -> Sequence[Key]:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
-        return [key for key in self.rows if key.account_id == account_id]
+        return [key for key in self.rows if account_id in ("", key.account_id)]
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """See ``OpenIndex``."""

@@ -22,7 +22,7 @@ param outputsCoolAfterDays int
 @description('Days after which an output is deleted; 0: never.')
 param outputsDeleteAfterDays int
 
-@description('Days for which dead letters, quarantine, inputs and uploads are kept.')
+@description('Days for which dead letters, quarantine and uploads are kept.')
 param archiveDays int
 
 @description('Days for which nobody, not even an owner, can change or delete a proof. 0: there is no such policy, or it is locked already.')
@@ -164,7 +164,8 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', '${settings.QUARANTINE_CONTAINER}/', '${settings.INPUTS_CONTAINER}/', '${settings.UPLOADS_CONTAINER}/'] }
+            // No inputs: what waits may need them for longer, and the app deletes what it does not need.
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${settings.DEAD_LETTERS_CONTAINER}/', '${settings.QUARANTINE_CONTAINER}/', '${settings.UPLOADS_CONTAINER}/'] }
             actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: archiveDays } } }
           }
         }

@@ -193,17 +193,6 @@ def moved(switches: Switches, models: Collection[str], key: Key, since: datetime
     return ends
 
 
-def began(switches: Switches, lasts: timedelta, now: datetime) -> datetime:
-    """When something began that has lasted so long by now, without any pause in between."""
-    since, reached = now - lasts, now
-    spans = [span for each in switches for span in each.spans]
-    for span in sorted(spans, key=lambda each: each.until, reverse=True):
-        end = min(span.until, reached)
-        if max(span.since, since) < end:
-            since, reached = since - (end - span.since), span.since
-    return since
-
-
 def length(spans: Iterable[Span], since: datetime, until: datetime) -> timedelta:
     """The length of what the spans cover between two times, each moment once."""
     total, reached = timedelta(), since

@@ -1,6 +1,6 @@
 """Files: those that users name by address, and those that are stored."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
@@ -45,8 +45,11 @@ class InputFiles(Protocol):
     async def discard_inputs(self, prefix: str) -> int:
         """Delete every input whose name begins with ``prefix``. Returns how many cannot be deleted."""
 
-    async def sweep_inputs(self, before: datetime) -> int:
-        """Delete files stored before that time, as far as their locks allow. Returns how many were deleted."""
+    async def sweep_inputs(self, before: datetime, is_needed: Callable[[str], Awaitable[bool]]) -> int:
+        """Delete files stored before that time that are not needed, as far as their locks allow.
+
+        A file that is stored again after it was found stays. Returns how many were deleted.
+        """
 
 
 class Uploads(Protocol):

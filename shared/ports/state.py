@@ -140,8 +140,8 @@ class OpenIndex(Protocol):
         ``asked`` is changed too if it is given.
         """
 
-    async def of_account(self, account_id: str) -> Sequence[Key]:
-        """The keys of all rows of one account, in no order."""
+    async def of_account(self, account_id: str = "") -> Sequence[Key]:
+        """The keys of all rows of one account, or of all, in no order."""
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""

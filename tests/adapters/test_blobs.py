@@ -1,5 +1,6 @@
 """The containers: the same cases on the fake and on Azurite, and what goes wrong on the way to the real one."""
 
+import asyncio
 import io
 import tempfile
 import tracemalloc
@@ -28,6 +29,13 @@ from tests.adapters.trouble import SAS, WRONG_KEY, answering, assert_discreet
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
 
 Containers = FakeBlobs | AllBlobs
+
+
+async def not_needed(_: str) -> bool:
+    """Of no input that is swept a generation is open."""
+    await asyncio.sleep(0)
+    return False
+
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 100
 
@@ -103,7 +111,7 @@ async def test_a_leased_blob_stays_and_holds_up_nothing(blob_containers: AllBlob
     assert await _there(blobs) == {"a/b/1-1.png"}
     assert await blobs.discard_inputs("a/b/") == 1
     later = datetime.now(UTC) + timedelta(days=1)
-    assert await blobs.sweep_inputs(later) == 0
+    assert await blobs.sweep_inputs(later, not_needed) == 0
     await blobs.archive("requests/2026-11-21/ab.json", b"{}", {"reason": "x"})
     await blobs.put_output("a/b/1-1.png", io.BytesIO(PNG), "image/png", {})
     with pytest.raises(Unavailable, match="may not be changed"):
@@ -300,11 +308,43 @@ async def test_what_is_old_enough_is_swept(blobs: Containers) -> None:
     await blobs.put_input("a/b/c.png", b"a cat", "image/png")
     await blobs.put_refused("a/b/1-1.png", io.BytesIO(PNG), "image/png", {"category": "Sexual"})
 
-    assert (await blobs.sweep_inputs(never), await blobs.sweep_refused(never)) == (0, 0)
-    assert (await blobs.sweep_inputs(always), await blobs.sweep_refused(never)) == (1, 0)
-    assert (await blobs.sweep_inputs(never), await blobs.sweep_refused(always)) == (0, 1)
-    assert (await blobs.sweep_inputs(always), await blobs.sweep_refused(always)) == (0, 0)
+    assert (await blobs.sweep_inputs(never, not_needed), await blobs.sweep_refused(never)) == (0, 0)
+    assert (await blobs.sweep_inputs(always, not_needed), await blobs.sweep_refused(never)) == (1, 0)
+    assert (await blobs.sweep_inputs(never, not_needed), await blobs.sweep_refused(always)) == (0, 1)
+    assert (await blobs.sweep_inputs(always, not_needed), await blobs.sweep_refused(always)) == (0, 0)
     assert await blobs.read_output("a/b/1-0.png") == PNG
+
+
+async def test_what_is_needed_is_not_swept(blobs: Containers) -> None:
+    """However old it is; and only what is old enough is asked about."""
+    asked = []
+
+    async def needed(name: str) -> bool:
+        await asyncio.sleep(0)
+        asked.append(name)
+        return name.startswith("a/b/")
+
+    for name in ("a/b/c.png", "a/b2/c.png"):
+        await blobs.put_input(name, b"a cat", "image/png")
+
+    assert (await blobs.sweep_inputs(datetime(2000, 1, 1, tzinfo=UTC), needed), asked) == (0, [])
+    assert await blobs.sweep_inputs(datetime(2100, 1, 1, tzinfo=UTC), needed) == 1
+    assert asked == ["a/b/c.png", "a/b2/c.png"]
+    assert await blobs.input_address("a/b/c.png", 60, 100) is not None
+    assert await blobs.input_address("a/b2/c.png", 60, 100) is None
+
+
+async def test_what_is_stored_again_during_a_sweep_stays(blobs: Containers) -> None:
+    """Also with the same content: whoever has copied it again needs it now."""
+
+    async def copied_again(name: str) -> bool:
+        await blobs.put_input(name, b"a cat", "image/png")
+        return False
+
+    await blobs.put_input("a/b/c.png", b"a cat", "image/png")
+
+    assert await blobs.sweep_inputs(datetime(2100, 1, 1, tzinfo=UTC), copied_again) == 0
+    assert await blobs.input_address("a/b/c.png", 60, 100) is not None
 
 
 @pytest.mark.stack

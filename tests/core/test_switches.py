@@ -16,7 +16,6 @@ from shared.core.switches import (
     Switch,
     Switches,
     Target,
-    began,
     latest_until,
     length,
     moved,
@@ -186,7 +185,5 @@ def test_a_wait_ends_later_by_its_pauses() -> None:
     assert moved(switches, set(), KEY, at(0), at(30)) == at(63)
     assert moved(switches, set(), KEY, at(0), at(3)) == at(8)
     assert moved(switches, set(), KEY, at(31), at(41)) == at(41)
-    assert began(switches, timedelta(minutes=30), at(63)) == at(5)
-    assert began(switches, timedelta(minutes=5), at(60)) == at(55)
     other = (Switch(order(0, 1, target=Target(PauseScope.ACCOUNT, "ada")), (Span(at(0), at(9)),)),)
     assert moved(other, set(), KEY, at(0), at(3)) == at(3)

@@ -34,9 +34,10 @@ def test_a_locked_policy_is_not_written_again() -> None:
     assert re.search(r"immutabilityPolicies@[\d-]+' = if \(proofDays > 0\)", storage)
 
 
-def test_no_rule_deletes_proofs() -> None:
-    """The lifecycle of the storage account names other containers only."""
+@pytest.mark.parametrize("container", ["PROOFS_CONTAINER", "INPUTS_CONTAINER"])
+def test_no_rule_deletes_what_only_the_app_can_judge(container: str) -> None:
+    """Not a proof, and no input: a rule does not know what waits. The lifecycle of the account names others only."""
     rules = one("prod", "Microsoft.Storage/storageAccounts/managementPolicies").at("properties.policy.rules")
     prefixes = {prefix for rule in rules for prefix in rule["definition"]["filters"]["prefixMatch"]}
     assert prefixes
-    assert not any(prefix.startswith(tuned()["PROOFS_CONTAINER"]) for prefix in prefixes)
+    assert not any(prefix.startswith(f"{tuned()[container]}/") for prefix in prefixes)

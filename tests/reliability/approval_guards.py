@@ -129,16 +129,28 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         worker_test(_APPROVING + "test_it_is_screened_again_if_the_policy_has_changed"),
     ),
     Guard(
-        "a copied input is kept as long as an approval may take",
+        "a copied input is kept as long as its generation is open",
         WORKER + "retention.py",
-        ((" + timedelta(seconds=deps.limits.approve_within_s)", ""),),
-        "tests/worker/test_safety.py::test_an_input_whose_request_died_is_swept",
+        ((" in self._prefixes\n", " in self._prefixes - self._prefixes\n"),),
+        worker_test(f"{_PAUSED}test_the_input_of_what_waits_for_a_turn_is_kept"),
     ),
     Guard(
         "a copied input is kept as long as it is paused",
         WORKER + "retention.py",
-        (("began(switches, needed, now)", "began(switches[:0], needed, now)"),),
+        ((" in self._prefixes\n", " in self._prefixes - self._prefixes\n"),),
         worker_test(f"{_PAUSED}test_the_input_of_what_is_paused_is_kept"),
+    ),
+    Guard(
+        "a copied input is kept while the call that copied it may open its generation",
+        WORKER + "retention.py",
+        (("now - _INPUT_LIFE, ", "now + _INPUT_LIFE, "),),
+        "tests/worker/test_safety.py::test_an_input_whose_request_died_is_swept",
+    ),
+    Guard(
+        "an input that is copied again during a sweep stays",
+        "dev/fakes/blobs.py",
+        ((" and self.inputs.get(name) is blob:\n", ":\n"),),
+        "tests/adapters/test_blobs.py::test_what_is_stored_again_during_a_sweep_stays[fake]",
     ),
     Guard(
         "a pause moves the time to approve",

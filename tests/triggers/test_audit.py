@@ -155,7 +155,7 @@ async def test_a_sweep_that_takes_long_leaves_time_for_the_audit(
     monkeypatch.setattr(audit, "SWEEP_S", 0.05)
     swept = []
 
-    async def sweep(_: object) -> int:
+    async def sweep(_: object, __: object) -> int:
         swept.append(1)
         return await asyncio.sleep(60 if len(swept) == 1 else 0, 0)
 

@@ -9,6 +9,8 @@ from dev.fakes.world import KEY, World
 from shared import worker
 from shared.core.lifecycle.generation import Closed, Received
 from shared.core.lifecycle.state import State
+from shared.core.money.limits import Limit, Unit
+from shared.core.money.windows import Span as WindowSpan
 from shared.core.reasons import Reason
 from shared.core.switches import Order, PauseScope, Span, Switch, Target
 from tests.worker.test_approving import DAYS_3, OPS, PICTURE, waiting
@@ -98,6 +100,31 @@ async def test_the_event_says_when_its_time_really_ends() -> None:
     again = world.messenger.approvals[-1]
     assert (again.asked.asks, again.asked.credits) == (2, 6)
     assert again.to_json()["data"]["until"] == (ends + timedelta(hours=24)).isoformat()
+
+
+async def test_the_input_of_what_waits_for_a_turn_is_kept() -> None:
+    """It was approved, another generation has the account's one turn for sixty days, and then it is sent."""
+    world = await waiting(
+        Limit(limit_id="one", window=WindowSpan.IN_FLIGHT, amount=1, unit=Unit.GENERATIONS),
+        model="flux-dev",
+        image_url=PICTURE,
+    )
+    other = replace(KEY, generation_id="other")
+    await world.ask(other)
+    await worker.approve(world.deps, KEY, "daily", 100, OPS)
+    await world.pump()
+    assert world.saved().reason is Reason.WAITS_FOR_TURN
+    await world.blobs.put_input("ada/ada/gone/x.png", b"a cat", "image/png")
+    world.pass_time(60 * 24 * HOUR)
+    assert await worker.sweep(world.deps) == 1
+    world.replicate.succeed(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    await world.tick(5)
+    assert world.generation().state is State.RUNNING
+    assert world.replicate.creates[-1][1].inputs["image"]
+    world.replicate.succeed(world.replicate.ids()[-1])
+    await world.webhook(world.replicate.ids()[-1])
+    assert not world.blobs.inputs
 
 
 async def test_the_input_of_what_is_paused_is_kept() -> None:

@@ -1,5 +1,6 @@
 """What is screened, what is recorded of it, and that nothing unscreened is paid for, sent on, or shown."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -352,9 +353,20 @@ async def test_a_model_without_an_image_input_is_no_fallback(world: World) -> No
 
 
 async def test_an_input_whose_request_died_is_swept(world: World) -> None:
-    """Two days after the longest wait for an approval, when no generation can still need it."""
-    await world.blobs.put_input("ada/ada/one/x.png", b"a cat", "image/png")
-    world.pass_time(2 * 86_400 + world.deps.limits.approve_within_s - 10)
-    assert await worker.sweep(world.deps) == 0
+    """After two days: no call that copied it can still open its generation. The index is read only for what is old."""
+    reads = 0
+    read = world.index.of_account
+
+    async def counted(account_id: str = "") -> Sequence[Key]:
+        nonlocal reads
+        reads += 1
+        return await read(account_id)
+
+    world.index.of_account = counted  # type: ignore[method-assign]
+    for name in ("ada/ada/one/x.png", "ada/ada/one/y.png", "bob/ada/one/x.png"):
+        await world.blobs.put_input(name, b"a cat", "image/png")
+    world.pass_time(2 * 86_400 - 10)
+    assert (await worker.sweep(world.deps), reads) == (0, 0)
     world.pass_time(20)
-    assert await worker.sweep(world.deps) == 1
+    assert (await worker.sweep(world.deps), reads) == (3, 1)
+    assert not world.blobs.inputs

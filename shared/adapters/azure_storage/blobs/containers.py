@@ -1,7 +1,7 @@
 """The six containers. Each implements a port of shared/ports/files.py; some have more methods, for operators."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import BinaryIO
 from urllib.parse import unquote
@@ -77,9 +77,9 @@ class BlobInputFiles(_InContainer):
         """Implements ``InputFiles``."""
         return await self._container.discard(prefix)
 
-    async def sweep_inputs(self, before: datetime) -> int:
+    async def sweep_inputs(self, before: datetime, is_needed: Callable[[str], Awaitable[bool]]) -> int:
         """Implements ``InputFiles``."""
-        return await self._container.discard_old(before)
+        return await self._container.discard_old(before, is_needed)
 
 
 class BlobUploads(_InContainer):

@@ -20,12 +20,11 @@ class BlobsRefused(Exception):  # noqa: N818  # it says what happened
 
 
 class BlobKept(BlobsRefused):
-    """The blob exists and may not be changed or deleted: it has a lease or a legal hold, or is immutable."""
+    """The blob exists and may not be changed or deleted: it is leased, on legal hold, immutable, or another by now."""
 
 
-#: The statuses of a write or a delete that mean BlobKept: 409 for a policy or a legal hold, 412 for a lease
-#: (learn.microsoft.com/rest/api/storageservices/blob-service-error-codes). No other 412 occurs, for this app sends no
-#: conditions.
+#: The statuses of a write or a delete that mean BlobKept: 409 for a policy or a legal hold, 412 for a lease, or for a
+#: blob that was written since it was listed (learn.microsoft.com/rest/api/storageservices/blob-service-error-codes).
 _KEPT = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 
 #: Codes of 409 that concern no blob and pass by themselves.

@@ -11,7 +11,7 @@ Rules of this file:
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -213,22 +213,27 @@ class Container:
                 kept += not await self._delete(name)
         return kept
 
-    async def discard_old(self, before: datetime) -> int:
-        """Delete the blobs last written before a time, as far as allowed; returns how many were deleted."""
+    async def discard_old(self, before: datetime, is_needed: Callable[[str], Awaitable[bool]] | None = None) -> int:
+        """Delete the blobs last written before a time, as far as allowed; returns how many were deleted.
+
+        ``is_needed`` says which of them stay. So does one that was written again after it was listed.
+        """
         deleted = 0
         with sdk_translated():
             async for blob in self.client.list_blobs():
-                if blob.last_modified < before:
-                    deleted += await self._delete(blob.name)
+                if blob.last_modified < before and not (is_needed and await is_needed(blob.name)):
+                    deleted += await self._delete(blob.name, blob.etag)
         return deleted
 
-    async def _delete(self, name: str) -> bool:
-        """Delete a blob; returns False if it may not be deleted."""
+    async def _delete(self, name: str, etag: str = "") -> bool:
+        """Delete a blob; returns False if it may not be deleted, or has another ETag than the one that is given."""
+        from azure.core import MatchConditions
         from azure.core.exceptions import ResourceNotFoundError
 
+        only: Mapping[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
         try:
             with sdk_translated(), suppress(ResourceNotFoundError):  # already deleted
-                await self.client.delete_blob(name, delete_snapshots="include")
+                await self.client.delete_blob(name, delete_snapshots="include", **only)
         except BlobKept:
             return False
         return True

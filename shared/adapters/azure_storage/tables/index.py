@@ -50,7 +50,7 @@ class TableIndex:
         published = {"asked": asked} if asked else {}
         await self._merge(key, {"due_at": due_at, "turn_at": rows.NO_TURN, **published})
 
-    async def of_account(self, account_id: str) -> Sequence[Key]:
+    async def of_account(self, account_id: str = "") -> Sequence[Key]:
         """Implements ``OpenIndex``."""
         return [row.key for row in await self._of_account(account_id, "", {}, rows.open_of)]
 
