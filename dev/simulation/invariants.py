@@ -95,7 +95,9 @@ class Observer:
         require(makes == (transition.version is not None), "a version is saved with its training's end", key)
         if opens and transition.account is not None:
             asked = after.approval if isinstance(after, Generation) else None
-            approved = {(each.limit_id, each.scope) for each in asked.approvals} if asked else set()
+            held = after.held_credits if isinstance(after, Generation) else 0
+            given = asked.approvals if asked else ()
+            approved = {(each.limit_id, each.scope) for each in given if held <= each.most_credits}
             exceeded = exceeded_window(transition.account, transition.user, approved)
             require(not exceeded, "no window is exceeded", (key, exceeded))
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from dev.fakes.accounts import daily
 from dev.fakes.messenger import EVENTS, REQUESTS, Sent
 from dev.fakes.world import DELIVERIES, START, World
+from dev.simulation.approvers import APPROVER, ASKS, Approvers
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
 from dev.simulation.effects import DEPENDENCIES, Crash, Mode, failed, watched
 from dev.simulation.invariants import Observer, after_step, at_rest
@@ -26,6 +27,8 @@ from dev.simulation.weather import Rates, Weather
 from shared import worker
 from shared.core.keys import Key
 from shared.core.metric import Metric
+from shared.core.money.limits import Limit
+from shared.core.money.settings import Settings
 from shared.core.requests.messages import PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Dependencies, Envelope
@@ -86,6 +89,7 @@ class Simulation:
         self.underway = 0
         self.webhooks = 0
         self.world.deps = replace(self.world.deps, chance=self.weather.random.random, sleep=Pause)
+        self.approvers = Approvers(self.world, self.weather, self.clock, self, self._call)
 
     def run(self) -> Figures:
         """Run from the first grant until nothing is left to do; raises AssertionError if an invariant is broken."""
@@ -103,6 +107,7 @@ class Simulation:
             self.clock.next()
             self._carry()
         at_rest(self.watch)
+        self.approvers.at_rest()
         return self._figures((self.world.time - calm).total_seconds())
 
     # The weather.
@@ -152,9 +157,12 @@ class Simulation:
     # The users.
 
     def _user(self, user_id: str) -> None:
-        """A user with too few credits for all requests, sometimes with a daily limit. More are granted later."""
+        """A user with too few credits for all requests, sometimes with a daily limit. More are granted later.
+
+        A limit refuses what is beyond it, or asks for an approval.
+        """
         weather = self.weather
-        plan, limit = weather.one_of(("basic", "premium")), weather.one_of((None, None, 20))
+        plan, limit = weather.one_of(("basic", "premium")), weather.one_of((None, None, daily(20), ASKS))
         self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
         for number in (1, 2):
             amount = weather.random.randint(5, 30)
@@ -163,7 +171,9 @@ class Simulation:
             key = Key(user_id, f"g{number}")
             self.clock.plan(weather.between(1, self.acts_s), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
 
-    def _grant(self, user_id: str, number: int, amount: int, plan: str | None = None, limit: int | None = None) -> None:
+    def _grant(
+        self, user_id: str, number: int, amount: int, plan: str | None = None, limit: Limit | None = None
+    ) -> None:
         """Grant credits, and repeat the grant under the same id until it is confirmed."""
         again = self.weather.strikes("redelivered")
 
@@ -177,7 +187,8 @@ class Simulation:
             if plan is not None:
                 await worker.set_plan(deps, user_id, plan, command)
             if limit is not None:
-                await worker.set_limit(deps, user_id, daily(limit), command)
+                await worker.set_account(deps, user_id, Settings(approvers=(APPROVER,)), command)
+                await worker.set_limit(deps, user_id, limit, command)
 
         self._call(f"grant {number} of {user_id}", grant, user_id, done)
 
@@ -221,6 +232,7 @@ class Simulation:
         scheduled, messenger.scheduled = messenger.scheduled, []
         for sent in scheduled:
             self._schedule(sent)
+        self.approvers.carry()
 
     def _schedule(self, sent: Sent) -> None:
         # A copy may be lost if its generation is in the open index: the timer finds it.
@@ -329,7 +341,8 @@ class Simulation:
                     "conflicts": int(world.telemetry.total(Metric.CONFLICTS)),
                     "lost creates": int(world.telemetry.total(Metric.ATTEMPTS_LOST)),
                 }
-            ),
+            )
+            + self.approvers.figures(),
             settled_s=settled_s,
             trace=self.clock.trace.hash,
         )

@@ -44,6 +44,7 @@ def test_every_seed_settles_with_every_promise_kept(capsys: pytest.CaptureFixtur
     assert wanted <= set(figures.faults), "a kind of fault never came"
     assert {"succeeded", "failed", "canceled", "rejected"} <= set(figures.outcomes)
     assert figures.totals["conflicts"] > 0
+    assert all(figures.totals[each] for each in ("approved and opened", "denied", "not decided in time"))
 
 
 def test_without_faults_all_goes_well() -> None:
