@@ -18,7 +18,7 @@ from dev.simulation.app_invariants import uncounted
 from dev.simulation.money_invariants import DUE, broken_books, exceeded_window, missed_allowance, moves_of
 from dev.simulation.promise import Broken, require
 from dev.simulation.secrecy import nothing_secret, said_well, unspoken
-from dev.simulation.turn_invariants import starving
+from dev.simulation.turn_invariants import starving, too_many_in_flight
 from shared.core.catalog.catalog import Catalog, unit_credits
 from shared.core.events.limit_event import LimitEvent
 from shared.core.keys import Key, row_key
@@ -240,7 +240,8 @@ def after_step(watch: Observer, *account_ids: str) -> None:
             watch.account_is_sound(account_id)
             watch.touched.discard(account_id)
     _open_is_known(watch.world)
-    _in_flight(watch.world)
+    many = too_many_in_flight(watch.world)
+    require(many is None, "no limit in flight is exceeded", many)
     require(starving(watch.world, watch.room_since) is None, "nobody starves", watch.room_since)
     _stored_is_safe(watch)
 
@@ -250,19 +251,6 @@ def _open_is_known(world: World) -> None:
     for key, generation in world.store.saved_generations.items():
         if not generation.state.ended:
             require(key in world.index.rows, "what is open is in the open index", key)
-
-
-def _in_flight(world: World) -> None:
-    """No account has more in flight than its plan allows, whoever opened it."""
-    counted: Counter[str] = Counter()
-    for key, generation in world.store.saved_generations.items():
-        waits = generation.reason in (Reason.PAUSED, Reason.WAITS_FOR_TURN)
-        if isinstance(generation, Generation) and not generation.state.ended and not waits:
-            counted[key.account_id] += 1
-    for account_id, count in counted.items():
-        plan = world.deps.plans.find(world.store.saved_accounts[account_id].plan)
-        most = plan.concurrency if plan else None
-        require(most is None or count <= most, "no account is above its concurrency", (account_id, count))
 
 
 def _stored_is_safe(watch: Observer) -> None:

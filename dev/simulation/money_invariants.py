@@ -14,6 +14,7 @@ from shared.core.money.account import Account, User
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Effect, Scope, Unit
 from shared.core.money.sealing import digest_again
+from shared.core.money.windows import Span
 
 SUMS = ("granted", "available", "held", "captured", "expired", "revoked")
 
@@ -101,6 +102,8 @@ def exceeded_window(account: Account, user: User | None, approved: Collection[tu
     mine = user.limits if user else ()
     for holder, limits in ((account, account.limits), (user or account, mine)):
         for limit in limits:
+            if limit.window is Span.IN_FLIGHT:
+                continue  # it bounds no window: turn_invariants.py
             of_user = limit.scope is Scope.USER and user is not None
             usage = user.usage if of_user and user is not None else holder.usage
             used = usage.used(_at(account))[limit.window][limit.unit is Unit.USD]

@@ -1,15 +1,31 @@
-"""The flows of turns: what has none is parked, a look gives one on, it is taken; before the hold or after a pause."""
+"""The flows of turns: what has none is parked, a look gives one on, it is taken; before the hold or after a pause.
+
+One generation may be in flight. The flows differ in whose limit says so, so that every kind meets faults.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
+from enum import StrEnum
 
 from dev.fakes.world import KEY
 from dev.simulation.approval_flows import approval, wait_for_approval
 from dev.simulation.pause_flows import paused_waiting, resume
 from dev.simulation.schedules import End, Faced, Flow, Stage
 from shared.core.keys import Key
+from shared.core.money.limits import Limit, Scope, Unit
+from shared.core.money.windows import Span
 from shared.core.requests.messages import CancelRequest, Check, Look
 from shared.core.switches import PauseScope, Target
+
+
+class Bound(StrEnum):
+    """Whose limit in flight it is."""
+
+    PLAN = "plan"
+    ACCOUNT = "account"
+    USER = "user"
+    APP = "app"
+
 
 #: What has the one turn of the account before.
 BEFORE = Key(KEY.user_id, "before", KEY.account_id)
@@ -48,7 +64,7 @@ async def check_parked(stage: Stage) -> Faced:
 
 async def check_given(stage: Stage) -> Faced:
     """The message of a request that was given a turn is lost."""
-    await _freed(stage)
+    await _freed(stage, Bound.ACCOUNT)
     await stage.hear(Look(stage.world.now()))
     stage.world.messenger.sent.clear()
     return Faced(Check(KEY))
@@ -56,20 +72,20 @@ async def check_given(stage: Stage) -> Faced:
 
 async def cancel_parked(stage: Stage) -> Faced:
     """A cancel of a parked request."""
-    await _freed(stage)
+    await _freed(stage, Bound.APP)
     return Faced(CancelRequest(KEY))
 
 
 async def request_counted(stage: Stage) -> Faced:
-    """A request of an account that may have one at a time, and has none: what it has and who waits is read."""
+    """A request of a user who may have one at a time, and has none: what it has and who waits is read."""
     await stage.open()
-    _one_at_once(stage)
+    _one_at_once(stage, Bound.USER)
     return Faced(stage.request())
 
 
 async def resumed_without_a_turn(stage: Stage) -> Faced:
     """The pause of a generation with a hold is over, and another one has its turn."""
-    _one_at_once(stage)
+    _one_at_once(stage, Bound.USER)
     await paused_waiting(stage)
     await stage.hear(stage.request())
     resume(stage)
@@ -80,17 +96,21 @@ async def resumed_without_a_turn(stage: Stage) -> Faced:
 
 async def approved_without_a_turn(stage: Stage) -> Faced:
     """What was approved would open, and another generation has the one turn: it is parked, and opens later."""
+    await _approved(stage, Bound.APP)
+    return Faced(Check(KEY))
+
+
+async def _approved(stage: Stage, bound: Bound) -> None:
     await wait_for_approval(stage)
-    _one_at_once(stage)
+    _one_at_once(stage, bound)
     await stage.world.ask(BEFORE)
     await stage.again(Faced(None, command=approval()))
     stage.world.messenger.sent.clear()
-    return Faced(Check(KEY))
 
 
 async def approved_look_gives(stage: Stage) -> Faced:
     """A look gives a turn to what was approved and had none."""
-    await approved_without_a_turn(stage)
+    await _approved(stage, Bound.USER)
     await stage.hear(Check(KEY))
     await _ended(stage)
     return Faced(Look(stage.world.now()))
@@ -107,21 +127,27 @@ async def pause_frees_a_turn(stage: Stage) -> Faced:
     return Faced(stage.request())
 
 
-def _one_at_once(stage: Stage) -> None:
-    plans = stage.world.deps.plans
-    premium = replace(plans["premium"], concurrency=1)
-    changed = replace(plans, plans={**plans.plans, "premium": premium})
-    stage.world.deps = replace(stage.world.deps, plans=changed)
+def _one_at_once(stage: Stage, bound: Bound = Bound.PLAN) -> None:
+    world, scope = stage.world, Scope.USER if bound is Bound.USER else Scope.ACCOUNT
+    if bound is Bound.APP:
+        world.deps = replace(world.deps, limits=replace(world.deps.limits, in_flight_most=1))
+    elif bound is Bound.PLAN:
+        plans = world.deps.plans
+        premium = replace(plans["premium"], concurrency=1)
+        world.deps = replace(world.deps, plans=replace(plans, plans={**plans.plans, "premium": premium}))
+    else:
+        limit = Limit(limit_id="open", window=Span.IN_FLIGHT, amount=1, unit=Unit.GENERATIONS, scope=scope)
+        world.store.put_account(replace(world.account(), limits=(*world.account().limits, limit)))
 
 
-async def _full(stage: Stage) -> None:
-    _one_at_once(stage)
+async def _full(stage: Stage, bound: Bound = Bound.PLAN) -> None:
+    _one_at_once(stage, bound)
     await stage.world.ask(BEFORE)
 
 
-async def _freed(stage: Stage) -> None:
+async def _freed(stage: Stage, bound: Bound = Bound.PLAN) -> None:
     """The request is parked, the other generation has ended, and no look is left."""
-    await _full(stage)
+    await _full(stage, bound)
     await stage.ask()
     await _ended(stage)
 

@@ -11,16 +11,18 @@ import pytest
 
 from dev.fakes.messenger import EVENTS
 from dev.fakes.world import KEY, World
+from dev.simulation.turn_invariants import Count, too_many_in_flight
 from shared import worker
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Received
 from shared.core.lifecycle.state import State
+from shared.core.money.limits import Scope
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Look
 from shared.core.turns.shares import Turn
 from shared.ports import Envelope, OpenRow, Unavailable
-from tests.worker.test_turns import ask, finish, in_flight, keys, looks, parked, plans
+from tests.worker.test_turns import ask, finish, in_flight, keys, limit, looks, parked, plans
 
 #: Two others of the account, whose turns are in hand.
 RIVALS = (Key("ada", "r1"), Key("ada", "r2"))
@@ -87,6 +89,69 @@ async def test_of_ten_at_once_never_more_than_two_are_in_flight(world: World, se
     assert (most, done) == (2, 10)
     await looks(world)
     world.at_rest()
+
+
+async def bound(world: World, kind: str, most: int) -> None:
+    """Of Ann, or of all, so many may be in flight: by a limit of this kind."""
+    if kind == "the app":
+        world.deps = replace(world.deps, limits=replace(world.deps.limits, in_flight_most=most))
+    elif kind == "the plan":
+        world.deps = replace(world.deps, plans=plans(concurrency=most))
+    else:
+        scope = Scope.ACCOUNT if kind == "account" else Scope.USER
+        await limit(world, most, user_id="ann" if kind == "one user" else "", scope=scope)
+
+
+#: Whose limit in flight, and who is named if it is exceeded.
+KINDS = {
+    "the plan": "account ada",
+    "account": "account ada",
+    "each user": "user ann of ada",
+    "one user": "user ann of ada",
+    "the app": "the app",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_exceeds_a_limit_in_flight_is_found(kind: str) -> None:
+    """Two are in flight, and only one may be: the invariant says whose limit that is. One is not too many."""
+    world = World(credits=100, plans=plans())
+    await world.open_account()
+    await ask(world, *keys(2, user_id="ann"))
+    assert too_many_in_flight(world) is None
+    await bound(world, kind, 1)
+    assert too_many_in_flight(world) == Count(KINDS[kind], 2, 1)
+    await finish(world, 0)
+    assert too_many_in_flight(world) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(2))
+async def test_no_limit_in_flight_is_exceeded(kind: str, seed: int) -> None:
+    """Of any kind, by requests at once and by what looks give; and all is served in the end."""
+    world, chance, most = World(credits=100, plans=plans()), random.Random(seed), 0
+    await world.open_account()
+    await bound(world, kind, 2)
+    commit = world.store.commit
+    for port, method in ((world.index, "put"), (world.index, "turns"), (world.store, "load"), (world.waiting, "wait")):
+        setattr(port, method, shuffled(getattr(port, method), chance))
+
+    async def counted(*given: Any) -> Any:
+        nonlocal most
+        saved = await commit(*given)
+        assert too_many_in_flight(world) is None
+        most = max(most, sum(name.startswith("g") for name in in_flight(world)))
+        return saved
+
+    world.store.commit = counted  # type: ignore[method-assign,assignment]
+    await asyncio.gather(*(world.ask(key) for key in (*keys(5, user_id="ann"), Key("zed", "first", "ada"))))
+    done = 0
+    while parked(world) or in_flight(world):
+        created = len(world.replicate.ids())
+        await finish(world, *range(done, created))
+        done = created
+        await looks(world, 1)
+    assert (most, done) == (2, 6)
 
 
 async def test_a_turn_that_was_given_is_counted_again(world: World) -> None:
