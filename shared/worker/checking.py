@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
-from shared.core.lifecycle import approving, opening, transitions
+from shared.core.lifecycle import approving, opening, parking, transitions
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
@@ -135,13 +135,14 @@ async def _check_received(deps: Dependencies, found: Received, loaded: Loaded, r
     if waits_for_turn(found):
         await check_parked(deps, found, loaded, row)
         return
-    waited_s = (deps.now() - found.opened_at).total_seconds()
-    paused = await request_paused_for(deps, found.request, loaded, found.opened_at)
+    since = parking.went_on_at(found) or found.opened_at
+    waited_s = (deps.now() - since).total_seconds()
+    paused = await request_paused_for(deps, found.request, loaded, since)
     if waited_s <= deps.limits.patience_s + paused.total_seconds():
         # Continue the back-off where the lost copy was: waits double, so the time waited gives the count.
         tries = int(max(waited_s, 1)).bit_length()
         message_id = found.key.named("again", f"{row.due_at.timestamp():.0f}")
-        envelope = Envelope(message_id, tries, found.opened_at, digest=found.request.digest)
+        envelope = Envelope(message_id, tries, since, digest=found.request.digest)
         await deps.messenger.send(found.request, envelope)
         return
     await _give_up(deps, found.key, loaded)
@@ -172,12 +173,13 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded, p
 
 
 async def _is_out_of_patience(deps: Dependencies, waits: Received, loaded: Loaded, trouble: Unavailable) -> bool:
-    """Whether too much time has passed since its approval, without its pauses."""
+    """Whether too much time has passed since its approval or its turn, without its pauses."""
     approved_at = waits.approval.approved_at if waits.approval else None
     if approved_at is None or isinstance(trouble, Paused) or trouble.dependency is Dependency.TABLES:
         return False
-    paused = await request_paused_for(deps, waits.request, loaded, approved_at)
-    return deps.now() - approved_at - paused > timedelta(seconds=deps.limits.patience_s)
+    since = max(approved_at, parking.went_on_at(waits) or approved_at)
+    paused = await request_paused_for(deps, waits.request, loaded, since)
+    return deps.now() - since - paused > timedelta(seconds=deps.limits.patience_s)
 
 
 async def _give_up(deps: Dependencies, key: Key, loaded: Loaded, refusal: Refusal | None = None) -> None:

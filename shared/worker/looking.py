@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
+from shared.core.lifecycle.parking import is_parking
 from shared.core.lifecycle.state import State
-from shared.core.lifecycle.steps import Entry, Step
 from shared.core.metric import Metric
 from shared.core.money.account import plan_of
 from shared.core.money.limits import Scope, laid_over, most_in_flight
@@ -136,17 +136,12 @@ async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], found: T
     return None
 
 
-def _parked_at(entry: Entry) -> datetime | None:
-    """When a request was parked, if this entry of its history says so."""
-    return entry.at if entry.step == Step.PARKED or entry.why == Reason.WAITS_FOR_TURN else None
-
-
 async def count_wait(deps: Dependencies, loaded: Loaded, *, given: bool) -> None:
     """Count for how long a request has waited for its turn, without its pauses, if they can be read."""
     found = loaded.generation
     if found is None or found.request is None:
         return
-    parked = [at for at in map(_parked_at, found.history) if at]
+    parked = [entry.at for entry in found.history if is_parking(entry)]
     since = max(parked, default=found.opened_at)
     with suppress(Unavailable):
         waited = deps.now() - since - await request_paused_for(deps, found.request, loaded, since)

@@ -4,8 +4,8 @@ Rules of this file:
 1. Whoever is about to create asks here. The switches are at most 5 s old; one read serves all who ask meanwhile.
 2. What is paused looks again when the pause ends, at the latest every ``LOOK_S`` seconds: a pause that is ended early
    is noticed then. Looks are spread by chance, so that not all come at once.
-3. A pause counts against no deadline. It counts for the models that a generation has been on, for its account and for
-   its user.
+3. A pause counts against no deadline, and no wait for a turn does (core/lifecycle/parking.py). A pause counts for the
+   models that a generation has been on, for its account and for its user.
 """
 
 from collections.abc import Collection
@@ -16,6 +16,7 @@ from shared.core.catalog.choosing import Quote, quote
 from shared.core.keys import Key
 from shared.core.lifecycle.approval import Asked
 from shared.core.lifecycle.generation import Generation, Received
+from shared.core.lifecycle.parking import went_on_at
 from shared.core.money.account import plan_of
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
@@ -50,11 +51,11 @@ async def _stop_of(deps: Dependencies, models: Collection[str], key: Key) -> Swi
 
 
 async def paused_for(deps: Dependencies, generation: Generation, until: datetime) -> timedelta:
-    """For how long of its time a generation was paused, or will be until then."""
-    attempt = generation.attempt
+    """For how long of its time a generation was paused or waited for its turn, or will be paused until then."""
+    attempt, since = generation.attempt, went_on_at(generation) or generation.opened_at
     models = {attempt.model, attempt.entry, *(each.model for each in generation.passed_over)}
     recent = await deps.recent_switches.get(deps.switches, deps.now())
-    return switches.paused_for(recent, models, generation.key, generation.opened_at, until)
+    return since - generation.opened_at + switches.paused_for(recent, models, generation.key, since, until)
 
 
 async def request_paused_for(

@@ -8,6 +8,7 @@ from tests.reliability.guards import CORE, WORKER, Guard, table, worker_test
 _SHARES, _GIVING = CORE + "turns/shares.py", CORE + "turns/giving.py"
 _TAKING, _PARKING, _LOOKING = WORKER + "turns.py", WORKER + "parking.py", WORKER + "looking.py"
 _TURNS, _AT_ONCE = worker_test("test_turns.py::"), worker_test("test_turns_at_once.py::")
+_PATIENCE = worker_test("test_turns_patience.py::")
 _OF_USER = "test_what_is_beyond_a_users_limit_waits_and_the_others_go_on[True]"
 _PAUSED = f"{_TURNS}test_a_paused_generation_gives_its_turn_back_and_waits_for_one_after_the_pause"
 
@@ -231,6 +232,24 @@ TURN_GUARDS: tuple[Guard, ...] = (
         _LOOKING,
         ((" - await request_paused_for(deps, found.request, loaded, since)", ""),),
         f"{_TURNS}test_how_long_it_waits_is_counted_without_its_pauses",
+    ),
+    Guard(
+        "a hold that waits for its turn uses up no patience",
+        WORKER + "pausing.py",
+        (("went_on_at(generation) or generation.opened_at", "generation.opened_at"),),
+        f"{_PATIENCE}test_a_hold_that_has_waited_for_its_turn_is_not_given_up_at_the_first_429",
+    ),
+    Guard(
+        "a request that waits for its turn uses up no patience",
+        WORKER + "checking.py",
+        (("parking.went_on_at(found) or found.opened_at", "found.opened_at"),),
+        f"{_PATIENCE}test_a_request_that_has_waited_for_its_turn_waits_for_a_dependency_as_long_as_any",
+    ),
+    Guard(
+        "what was approved and waits for its turn uses up no patience",
+        WORKER + "checking.py",
+        (("max(approved_at, parking.went_on_at(waits) or approved_at)", "approved_at"),),
+        f"{_PATIENCE}test_what_was_approved_and_waited_for_its_turn_waits_for_screening_as_long_as_any",
     ),
     Guard(
         "a turn whose message is lost is sent again",

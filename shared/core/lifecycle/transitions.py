@@ -78,7 +78,7 @@ def paused(
 def given_up(
     generation: Generation, payer: Payer | None, timing: Timing, now: datetime, paused_for: timedelta = timedelta()
 ) -> Transition[Generation] | None:
-    """End a WAITING generation whose create has been retried for longer than ``give_up_after_s``, without pauses."""
+    """End a WAITING generation whose create was retried for longer than ``give_up_after_s``, without ``paused_for``."""
     waited = now - generation.opened_at - paused_for
     if generation.state is not State.WAITING or waited < timedelta(seconds=timing.give_up_after_s):
         return None
