@@ -63,12 +63,20 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
 
 
 def test_all_of_them_run_without_it() -> None:
-    """Without the option every test runs: what one part ignores is exactly what the other part is."""
+    """Without the option every test runs: what one part ignores is exactly what the other part is.
+
+    But the crash schedules of some flows: CI plays every flow with a command of its own.
+    """
     alone, others = command.tests([]).values()
     ignored = [argument.partition("=")[2] for argument in others if argument.startswith("--ignore")]
     assert alone[-len(ignored) :] == ignored
     assert others[:2] == ["python", "-m"]
+    place = others.index("-m", 2)
+    assert others.pop(place) + " " + others.pop(place) == "-m not exhaustive"
     assert not {"-m", "-k", "--deselect"} & {*alone[1:], *others[2:]}
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").count("python3 -m dev crash_points\n") == 1
+    marked = {path.name for path in (ROOT / "tests").rglob("*.py") if "mark.exhaustive" in path.read_text("utf-8")}
+    assert marked == {"test_crash_points.py", Path(__file__).name}
     assert "dev.quick_tests" not in {*alone, *others}
 
 
