@@ -25,9 +25,9 @@ TIMED = (
     "--deselect=tests/core/test_blocklist.py::test_hostile_texts_take_no_longer_than_their_length",
 )
 
-#: The tests that are neither long nor processes, with a fifth of their random examples. Not in halves, because what a
+#: The tests that are neither long nor processes, with a fifth of their random examples. Not in shares, because what a
 #: fork runs is not measured whole: two processes have tests of their own from the start.
-QUICK = [*(word for word in QUICK_TESTS[2:] if word != "--halves"), *TIMED]
+QUICK = [*(word for word in QUICK_TESTS[2:] if word not in {"--shares", "4"}), *TIMED]
 
 #: The folders of one of the two processes: half of the time of all.
 PART = ("tests/core", "tests/cli", "tests/worker")
@@ -53,7 +53,7 @@ def measured(data: Path) -> dict[str, list[str]]:
 
 
 def reports(folder: str, data: Path) -> dict[str, list[str]]:
-    """The commands that add the halves up and compare the sum with the least."""
+    """The commands that add the parts up and compare the sum with the least."""
     shown = [f"--data-file={data}", f"--fail-under={LEAST}", "--skip-covered", "--sort=miss"]
     return {
         "combine": ["python", "-m", "coverage", "combine", "--quiet", f"--data-file={data}", folder],

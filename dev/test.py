@@ -1,8 +1,8 @@
 """`python3 -m dev test [--quick] [pytest arguments]`: the checks and the tests, side by side.
 
-Without arguments four things run at once: two processes share the tests that can share a machine (halves.py); a third
-runs the tests that start a whole local stack each and mostly wait for it; and the checks run. Two cores are busy to the
-end.
+Without arguments several things run at once: four processes share the tests that can share a machine (shares.py);
+another runs the tests that start a whole local stack each and mostly wait for it; and the checks run. Many tests wait
+for real time-outs: two processes would leave two cores idle for a third of the time.
 
 The crash schedules of flows that end in every way take minutes: `python3 -m dev crash_points` plays them. CI runs both.
 
@@ -19,14 +19,14 @@ ALONE = ("tests/stack",)
 #: Failed tests are listed at the end; skipped ones print their reason, so that a test that never runs is noticed.
 PYTEST = ["pytest", "-q", "-rfEs"]
 
-#: Two processes share tests by files. `python -m` finds the plugins in this folder.
-HALVES = ["python", "-m", *PYTEST, "-p", "dev.halves", "--halves", "-n", "0"]
+#: Four processes share tests by files. `python -m` finds the plugins in this folder.
+SHARED = ["python", "-m", *PYTEST, "-p", "dev.shares", "--shares", "4", "-n", "0"]
 
 #: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
-QUICK = [*HALVES, "-p", "dev.quick_tests", "-m", "not process and not long"]
+QUICK = [*SHARED, "-p", "dev.quick_tests", "-m", "not process and not long"]
 
 STACK = [*PYTEST, "-p", "no:cacheprovider", *ALONE]
-OTHERS = [*HALVES, "-m", "not exhaustive", *(f"--ignore={folder}" for folder in ALONE)]
+OTHERS = [*SHARED, "-m", "not exhaustive", *(f"--ignore={folder}" for folder in ALONE)]
 
 
 def main(argv: list[str]) -> int:

@@ -9,7 +9,7 @@ import pytest
 from _pytest.mark import MarkMatcher
 from _pytest.mark.expression import Expression
 
-from dev import check, commands, halves
+from dev import check, commands, shares
 from dev import test as command
 from dev.check import compiling
 
@@ -94,17 +94,17 @@ def test_it_takes_pytests_arguments(argv: list[str], last: list[str]) -> None:
 def test_each_file_is_claimed_by_one_process(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Two processes that take turns run every test once between them, and a file whole."""
     items = request.session.items
-    shares = [halves.claimed(halves.longest_first(items), tmp_path) for _ in range(2)]
+    both = [shares.claimed(shares.longest_first(items), tmp_path) for _ in range(2)]
     ran: list[list[pytest.Item]] = [[], []]
     for turn in range(2 * len(items) + 2):
-        ran[turn % 2] += [item for item in [next(shares[turn % 2], None)] if item]
-    assert sorted(item.nodeid for half in ran for item in half) == sorted(item.nodeid for item in items)
+        ran[turn % 2] += [item for item in [next(both[turn % 2], None)] if item]
+    assert sorted(item.nodeid for share in ran for item in share) == sorted(item.nodeid for item in items)
     assert not {item.path for item in ran[0]} & {item.path for item in ran[1]}
 
 
 def test_long_files_come_first(request: pytest.FixtureRequest) -> None:
     """Every test is there once, a file's tests stay together, and nothing long waits for what is not."""
-    items = halves.longest_first(reversed(request.session.items))
+    items = shares.longest_first(reversed(request.session.items))
     assert sorted(item.nodeid for item in items) == sorted(item.nodeid for item in request.session.items)
     long = {item.path for item in items if item.get_closest_marker("long")}
     started = {item.path for item in items if item.get_closest_marker("process")} - long
@@ -176,25 +176,25 @@ def test_examples(): assert len(seen) < 30
 """
 
 
-def two_halves(folder: Path) -> subprocess.CompletedProcess[str]:
+def two_shares(folder: Path) -> subprocess.CompletedProcess[str]:
     """A run of two such files."""
     for name in ("one", "two"):
         file = folder / name / f"test_{name}.py"
         file.parent.mkdir(parents=True)
         file.write_text(SHARED)
-    options = ["-q", "-rfEs", "-n", "0", "-pdev.halves", "-pdev.quick_tests", "-pno:cacheprovider", "--halves"]
+    options = ["-q", "-rfEs", "-n", "0", "-pdev.shares", "-pdev.quick_tests", "-pno:cacheprovider", "--shares=2"]
     program = [sys.executable, "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder)]
     return subprocess.run([*program, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.process
-def test_two_halves_are_the_whole(tmp_path: Path) -> None:
+def test_two_shares_are_the_whole(tmp_path: Path) -> None:
     """Two processes run a file each, with every fixture and few examples; there is one summary and one exit code."""
-    done = two_halves(tmp_path)
+    done = two_shares(tmp_path)
     assert len(list(tmp_path.glob("ran-*"))) == 2
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].partition(" in ")[0] == "2 failed, 10 passed, 2 skipped", done.stdout
-    assert done.stdout.count(": it has its reason") == 2, "each, whichever half it was in"
+    assert done.stdout.count(": it has its reason") == 2, "each, whichever process it was in"
     ran, _, summary = done.stdout.partition("= FAILURES =")
     for name in ("one", "two"):
         failed = f"{name}/test_{name}.py::test_two[b]"
@@ -204,12 +204,12 @@ def test_two_halves_are_the_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_half_that_dies_fails_the_run(tmp_path: Path) -> None:
-    """The run is interrupted, and says how the other half ended; what this half ran is reported."""
+def test_a_process_that_dies_fails_the_run(tmp_path: Path) -> None:
+    """The run is interrupted, and says how the other process ended; what this one ran is reported."""
     (tmp_path / "die").touch()
-    done = two_halves(tmp_path)
+    done = two_shares(tmp_path)
     assert done.returncode == pytest.ExitCode.INTERRUPTED
-    assert "the other half ended with 3" in done.stdout
+    assert "another process ended with 3" in done.stdout
     assert "1 failed, 5 passed, 1 skipped" in done.stdout
 
 

@@ -1,15 +1,14 @@
-"""The pytest plugin with which two processes share the tests: ``-p dev.halves --halves``.
+"""The pytest plugin with which several processes share the tests: ``-p dev.shares --shares 4``.
 
 Rules of this file:
-1. The tests are collected once: the process forks when it has them. Each half claims the next test file that nobody has
+1. The tests are collected once: the process forks when it has them. Each claims the next test file that nobody has
    claimed, and runs it whole, so that what is made once for a file is made once. A claim is a file in a folder, which
    one process alone can make.
 2. Files with long tests come first, then those that start processes: a process that runs alone at the end has little
    left to do.
-3. A failure is printed when it happens. The other half's results are reported when this half is done, so that there is
-   one summary and one exit code. A half that dies fails the run.
-4. The hooks for a path are looked up once. pytest looks them up anew at each step of each test.
-5. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
+3. A failure is printed when it happens. The results of the others are reported when this process is done, so that there
+   is one summary and one exit code. A process that dies fails the run.
+4. It replaces xdist, whose controller hears of each step of each test and takes a sixth of the CPU time.
 """
 
 import json
@@ -22,37 +21,40 @@ from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import pytest
 
 #: The marks of files that come first, in this order.
 FIRST = ("long", "process")
 
-#: The other half's reports, in the folder of claims: one JSON object a line.
-REPORTS = "reports"
+#: The name of another process's reports, in the folder of claims: one JSON object a line.
+REPORTS = "reports{}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--halves``."""
-    parser.addoption("--halves", action="store_true", help="run the tests in two processes, which share them by files")
+    """Add ``--shares``."""
+    parser.addoption(
+        "--shares", type=int, default=1, help="run the tests in so many processes, which share them by files"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Replace pytest's own loop by two that share the tests."""
+    """Replace pytest's own loop by several that share the tests."""
     option = session.config.option
-    if not option.halves or session.testsfailed or option.collectonly:
+    if option.shares < 2 or session.testsfailed or option.collectonly:
         return None
     session.gethookproxy = cache(session.gethookproxy)  # type: ignore[assignment,method-assign]  # conftests are loaded
     with TemporaryDirectory() as folder:
         claims, plugins = Path(folder), session.config.pluginmanager
         plugins.register(at_once := _AtOnce(session.config))
-        other = _forked(session, claims)
+        others = _forked(session, claims, option.shares - 1)
         run_claimed(session, claims)
         plugins.unregister(at_once)
-        if other:
-            _report_other(session, claims, other)
+        codes = [_report_other(session, claims / REPORTS.format(number), pid) for number, pid in enumerate(others)]
+    if any(codes):
+        raise session.Interrupted(f"another process ended with {next(filter(None, codes))}")
     return True
 
 
@@ -105,7 +107,7 @@ class _AtOnce:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Print it whole, in one write: the other half prints, too."""
+        """Print it whole, in one write: the others print, too."""
         if report.failed:
             with self._capturing.global_and_fixture_disabled():
                 sys.stdout.write(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}\n")
@@ -126,29 +128,40 @@ class _Written:
             self._file.write(json.dumps(data) + "\n")
 
 
-def _forked(session: pytest.Session, claims: Path) -> int:
-    """Start the other half; returns its process id, or 0 where this process has to run everything."""
+def _forked(session: pytest.Session, claims: Path, others: int) -> list[int]:
+    """Start the others; returns their process ids, none where this process has to run everything."""
     config = session.config
     if not hasattr(os, "fork") or threading.active_count() > 1:
-        return 0
+        return []
     capturing: Any = config.pluginmanager.getplugin("capturemanager")
-    capturing.stop_global_capturing()  # each half captures into files of its own
+    capturing.stop_global_capturing()  # each captures into files of its own
     sys.stdout.flush()
-    pid = os.fork()
+    pids: list[int] = []
+    for number in range(others):
+        pid = os.fork()
+        if not pid:
+            _start_capturing(capturing)
+            _run_other(session, claims, number)
+        pids.append(pid)
+    _start_capturing(capturing)
+    return pids
+
+
+def _start_capturing(capturing: Any) -> None:
     capturing.start_global_capturing()
     capturing.suspend_global_capture()
-    if not pid:
-        _run_other(session, claims)
-    return pid
 
 
-def _run_other(session: pytest.Session, claims: Path) -> None:
-    """Run the other half to the end of this process, whose only exit is here."""
+def _run_other(session: pytest.Session, claims: Path, number: int) -> NoReturn:
+    """Run a share to the end of this process, whose only exit is here."""
     code = 1
     plugins = session.config.pluginmanager
     terminal: Any = plugins.getplugin("terminalreporter")
     try:
-        with Path(os.devnull).open("w") as nowhere, (claims / REPORTS).open("w", encoding="utf-8") as file:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            (claims / REPORTS.format(number)).open("w", encoding="utf-8") as file,
+        ):
             terminal._tw._file = nowhere  # noqa: SLF001  # pytest has no other way
             plugins.register(_Written(session.config, file))
             run_claimed(session, claims)
@@ -159,15 +172,16 @@ def _run_other(session: pytest.Session, claims: Path) -> None:
         os._exit(code)
 
 
-def _report_other(session: pytest.Session, claims: Path, pid: int) -> None:
-    """Wait for the other half, and report what it came to as if it had run here."""
+def _report_other(session: pytest.Session, reports: Path, pid: int) -> int:
+    """Wait for another process, and report what it came to as if it had run here. Returns its exit code."""
     _, status = os.waitpid(pid, 0)
     config = session.config
-    with (claims / REPORTS).open(encoding="utf-8") as lines:
+    with reports.open(encoding="utf-8") as lines:
         for line in lines:
+            if not line.endswith("\n"):
+                break  # it died while it wrote this
             report = config.hook.pytest_report_from_serializable(config=config, data=json.loads(line))
             if isinstance(report.longrepr, list):  # where and why it was skipped: JSON has no tuples
                 report.longrepr = tuple(report.longrepr)
             config.hook.pytest_runtest_logreport(report=report)
-    if status:
-        raise session.Interrupted(f"the other half ended with {os.waitstatus_to_exitcode(status)}")
+    return os.waitstatus_to_exitcode(status)
