@@ -113,6 +113,10 @@ class Timed:
         return fetch
 
 
+#: How long predictions run at the simulator.
+_RUN_S = 0.3
+
+
 class KeepingMessenger:
     """Keeps sent messages and published events in place of Service Bus."""
 
@@ -165,9 +169,11 @@ class Walk:
         headers, query, body = _delivery(self._around.values["REPLICATE_WEBHOOK_SECRET"])
         await self._flow("webhook", lambda _: self._app.receive(headers, query, body))
         await self._flow("tick, nothing open", worker.reconcile)
+        await self._around.runs_for(60, 0)  # on a busy machine it would have ended before it is checked and canceled
         key = await self._request("another request")
         await self._handle("check", Check(key))
         await self._handle("cancel", CancelRequest(key))
+        await self._around.runs_for(_RUN_S, 0)
 
     async def main(self) -> None:
         """The main flow: a request, the prediction's start, its end, and its end delivered again."""
@@ -267,7 +273,7 @@ async def walking(around: RunningDependencies) -> AsyncIterator[Walk]:
         rich = granted(Account(account_id=USER), 1_000_000, grant_id="bench", at=datetime.now(UTC))
         await note_move(app.deps, USER)  # an account's first move of a day is the only one with this write
         await app.store.post(rich.account, "", rich.entries)
-        await around.runs_for(0.3, 0)
+        await around.runs_for(_RUN_S, 0)
         yield Walk(around, app)
     finally:
         await app.close()
