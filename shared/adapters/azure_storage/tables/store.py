@@ -22,6 +22,7 @@ Rules of this file:
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -65,20 +66,43 @@ def _of_version(transition: Transition[AnyGeneration]) -> list[Write]:
     return [(versions.version_row(transition.version), "")] if transition.version is not None else []
 
 
-def _group_writes(group: Sequence[Commit]) -> list[Write]:
+@dataclass(frozen=True, slots=True)
+class _OwnRows:
+    """The rows of a move in a group, but for the account's: they are made once, also where not all moves fit."""
+
+    account: Account
+    generation: Write
+    users: list[Write]
+    trained: list[Write]
+    ledger: list[Write]
+
+    @classmethod
+    def of(cls, loaded: Loaded, made: Transition[AnyGeneration]) -> "_OwnRows":
+        """Those of a move of credits."""
+        if made.account is None:
+            raise ValueError("a group is of moves of credits")
+        users: list[Write] = [(money.user_row(made.user), loaded.user_etag)] if made.user is not None else []
+        generation = (rows.generation_row(made.generation), loaded.generation_etag)
+        return cls(made.account, generation, users, _of_version(made), _of_ledger(made.entries))
+
+    def all(self) -> list[Write]:
+        """In any order."""
+        return [self.generation, *self.users, *self.trained, *self.ledger]
+
+
+def _that_fit(own: Sequence[_OwnRows]) -> int:
+    """How many moves fit into one transaction with the account's row, as large as the first's or the last's."""
+    accounts: list[Write] = [(money.account_row(each.account), "") for each in (own[0], own[-1])]
+    return bounds.most_that_fit([[*accounts, *own[0].all()], *(each.all() for each in own[1:])])
+
+
+def _group_writes(own: Sequence[_OwnRows], account_etag: str) -> list[Write]:
     """The rows of a group: the generations, the account and each user once (as the last leaves them), the ledger."""
-    first, last = group[0][0], group[-1][1].account
-    if last is None or any(transition.account is None for _, transition in group):
-        raise ValueError("a group is of moves of credits")
-    generations = [(rows.generation_row(made.generation), loaded.generation_etag) for loaded, made in group]
-    users: dict[str, Write] = {}
-    for loaded, made in group:
-        if made.user is not None:
-            users[made.user.user_id] = (money.user_row(made.user), loaded.user_etag)
-    account = (money.account_row(last), first.account_etag)
-    entries = _of_ledger([entry for _, made in group for entry in made.entries])
-    trained = [write for _, each in group for write in _of_version(each)]
-    return [*generations, account, *users.values(), *trained, *entries]
+    users = {str(row["RowKey"]): (row, etag) for each in own for row, etag in each.users}
+    account = (money.account_row(own[-1].account), account_etag)
+    trained = [write for each in own for write in each.trained]
+    ledger = [write for each in own for write in each.ledger]
+    return [*(each.generation for each in own), account, *users.values(), *trained, *ledger]
 
 
 def _of_account(account: Account, etag: str, user: User | None, user_etag: str) -> list[Write]:
@@ -155,9 +179,10 @@ class TableStore:
 
     async def commit_group(self, group: Sequence[Commit]) -> list[Loaded]:
         """Implements ``Store``."""
-        fits = bounds.most_that_fit([_writes(*each) for each in group])
+        own = [_OwnRows.of(*each) for each in group]
+        fits = _that_fit(own)
         group = group[:fits]
-        etags = await self._write(_group_writes(group))
+        etags = await self._write(_group_writes(own[:fits], group[0][0].account_etag))
         if etags is None:
             return list(await asyncio.gather(*(self.load(made.generation.key) for _, made in group)))
         account = group[-1][1].account
