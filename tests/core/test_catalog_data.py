@@ -44,9 +44,6 @@ COMMUNITY = {
 CREDIT_USD_MICROS = 10_000
 DEARER_CREDIT_USD_MICROS = {"flux-dev": 12_500}
 
-#: The models on offer whose price has no page, by the reason.
-NO_PAGE = {"the machine is assumed, and so is its price": {"bark"}}
-
 #: The most that one output needs of the machine, in seconds; MusicGen for one second of music, a trainer for a step.
 GPU_SECONDS = {
     # 12 s is the longest that one megapixel in 50 steps was seen to take (0.012 USD); 1.8 megapixels can be asked for.
@@ -224,12 +221,10 @@ def test_prices_are_dated_and_those_of_active_models_known() -> None:
     assert [model.name for model in ACTIVE if any(price.usd_micros < 1 for price in model.prices)] == []
 
 
-def test_a_price_has_its_page_or_a_reason_for_having_none() -> None:
-    """Each model on offer says where Replicate publishes its price. One of the list that has a page leaves the list."""
-    without = sorted(model.name for model in ACTIVE if not model.price_page)
-    assert without == sorted(name for names in NO_PAGE.values() for name in names)
-    pages = {model.price_page for model in ACTIVE if model.price_page}
-    assert [page for page in pages if not page.startswith("https://replicate.com/")] == []
+def test_a_price_has_its_page() -> None:
+    """Each model on offer says where Replicate publishes its price."""
+    elsewhere = [each.name for each in ACTIVE if not each.price_page.startswith("https://replicate.com/")]
+    assert elsewhere == []
 
 
 # What an output can cost at worst, and what its credits bring.

@@ -92,7 +92,7 @@ def test_what_a_machine_or_tokens_cost_is_unknown_until_it_was_measured() -> Non
     for said in ({"modality": "text"}, {"model": "bark"}, {"model": "musicgen"}):
         found = estimated(**said)
         assert (found.usd_micros.likely, found.basis, found.seconds) == (None, Basis.UNKNOWN, UNKNOWN)
-    found = estimated(used("bark", 8, 30, 20_000), used("bark", 8, 31, 40_000), model="bark")
+    found = estimated(used("bark", 9, 30, 20_000), used("bark", 9, 31, 40_000), model="bark")
     assert (found.usd_micros.likely, found.basis, found.measured) == (30_000, Basis.MEASURED, 2)
 
 

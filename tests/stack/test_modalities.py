@@ -108,7 +108,7 @@ async def test_a_sound_goes_on_from_one_that_the_app_has_uploaded(road: Road) ->
 async def test_speech_comes_out_of_an_object(road: Road) -> None:
     """Bark answers with an object of files; the sound in it is the output."""
     outcome = await road.outcome(await rich(road, model="bark"))
-    output, content = await output_of(road, outcome, captured=8)
+    output, content = await output_of(road, outcome, captured=9)
     assert (output["content_type"], content[:4]) == ("audio/wav", b"RIFF")
 
 
