@@ -88,6 +88,15 @@ def pause(world: World, model: str, seconds: float) -> None:
     world.pass_time(5)
 
 
+async def hold_and_pause(world: World) -> None:
+    """Ask for the first. Its create is throttled, and then its model is paused: it keeps its hold and has no turn."""
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
+    await ask(world, *keys(1))
+    pause(world, "flux-schnell", 100)
+    world.pass_time(60)
+    await world.pump()
+
+
 async def looks(world: World, seconds: float = 3) -> None:
     """Time passes in which looks come, and what they give."""
     for _ in range(round(seconds / 0.5)):
@@ -193,11 +202,7 @@ async def test_nothing_is_read_where_nothing_is_near_its_bound(world: World) -> 
 
 async def test_a_paused_generation_gives_its_turn_back_and_waits_for_one_after_the_pause(world: World) -> None:
     """It keeps its hold all the time; meanwhile others have its turn, and it comes before what is newer."""
-    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
-    await ask(world, *keys(1))
-    pause(world, "flux-schnell", 100)
-    world.pass_time(60)
-    await world.pump()
+    await hold_and_pause(world)
     first = Key("ada", "g0")
     assert (world.generation(first).reason, world.index.rows[first].turn) == (Reason.PAUSED, None)
     for number in range(4):

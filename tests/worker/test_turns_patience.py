@@ -14,7 +14,7 @@ from shared.core.money.limits import Effect
 from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.reasons import Reason
 from shared.worker.accounts import Command
-from tests.worker.test_turns import ask, finish, keys, looks, parked, pause, plans
+from tests.worker.test_turns import ask, finish, hold_and_pause, keys, looks, parked, plans
 
 HOUR = 3600
 
@@ -55,11 +55,7 @@ async def test_a_request_that_has_waited_for_its_turn_waits_for_a_dependency_as_
 
 async def held_and_parked(world: World) -> Key:
     """Its first create was throttled and paused, and it has waited ten hours for its turn, which another one has."""
-    world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
-    await ask(world, *keys(1))
-    pause(world, "flux-schnell", 100)
-    world.pass_time(60)
-    await world.pump()
+    await hold_and_pause(world)
     await world.ask(Key("ada", "dev"), model="flux-dev")
     world.pass_time(100)
     await world.pump()
