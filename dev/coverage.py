@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from dev.check import run_all
 from dev.test import QUICK as QUICK_TESTS
+from dev.test import SHARES
 
 #: The least percentage of lines.
 LEAST = 85
@@ -27,7 +28,7 @@ TIMED = (
 
 #: The tests that are neither long nor processes, with a fifth of their random examples. Not in shares, because what a
 #: fork runs is not measured whole: two processes have tests of their own from the start.
-QUICK = [*(word for word in QUICK_TESTS[2:] if word not in {"--shares", "4"}), *TIMED]
+QUICK = [*(word for word in QUICK_TESTS[2:] if word not in SHARES), *TIMED]
 
 #: The folders of one of the two processes: half of the time of all.
 PART = ("tests/core", "tests/cli", "tests/worker")

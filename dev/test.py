@@ -19,8 +19,11 @@ ALONE = ("tests/stack",)
 #: Failed tests are listed at the end; skipped ones print their reason, so that a test that never runs is noticed.
 PYTEST = ["pytest", "-q", "-rfEs"]
 
-#: Four processes share tests by files. `python -m` finds the plugins in this folder.
-SHARED = ["python", "-m", *PYTEST, "-p", "dev.shares", "--shares", "4", "-n", "0"]
+#: Four processes share tests by files.
+SHARES = ["--shares", "4"]
+
+#: `python -m` finds the plugins in this folder.
+SHARED = ["python", "-m", *PYTEST, "-p", "dev.shares", *SHARES, "-n", "0"]
 
 #: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
 QUICK = [*SHARED, "-p", "dev.quick_tests", "-m", "not process and not long"]
