@@ -1,5 +1,6 @@
 """Starts Azurite, Microsoft's emulator of Blob and Table storage, on free ports of the loopback."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,17 +43,24 @@ class Azurite:
         """The ports of Blob, Queue and Table: pass them to `start` to replace this process by another."""
         return tuple(urlsplit(self.child.text(name)).port or 0 for name in SERVICES)
 
+    def of(self, account: str) -> "Azurite":
+        """The same process, as the owner of this account sees it: nobody else's tables and containers."""
+        return _seen(self.child, account)
+
     async def stop(self) -> None:
         """Stop it. Data kept in memory is lost."""
         await self.child.stop()
 
 
-async def start(location: Path | None = None, ports: Sequence[int] = (0, 0, 0)) -> Azurite:
+async def start(
+    location: Path | None = None, ports: Sequence[int] = (0, 0, 0), accounts: Sequence[str] = (ACCOUNT,)
+) -> Azurite:
     """Start Azurite and wait until all its ports answer, which takes about a second.
 
     Args:
         location: The folder that keeps its data. In memory when None.
         ports: For Blob, Queue and Table; 0 takes a free one.
+        accounts: The storage accounts that it has. The first one is returned; `of` has the others.
 
     Raises:
         process.StartError: Azurite did not start.
@@ -62,10 +70,15 @@ async def start(location: Path | None = None, ports: Sequence[int] = (0, 0, 0)) 
     listen = [text for name, port in zip(SERVICES, ports, strict=True) for text in (f"--{name.lower()}Port", str(port))]
     node = [str(PROJECT.node()), "--require", str(BY_ROW_KEY)]
     azurite = [*node, str(PROJECT.azurite_script), *persistence, *FLAGS, *listen]
-    child = await process.start("azurite", [sys.executable, "-m", "dev.leash", *azurite], announcement=_listening)
-    blob_url, table_url, queue_url = (f"{child.text(name)}/{ACCOUNT}" for name in ("Blob", "Table", "Queue"))
+    env = {**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{account}:{ACCOUNT_KEY}" for account in accounts)}
+    command = [sys.executable, "-m", "dev.leash", *azurite]
+    return _seen(await process.start("azurite", command, announcement=_listening, env=env), accounts[0])
+
+
+def _seen(child: process.Child, account: str) -> Azurite:
+    blob_url, table_url, queue_url = (f"{child.text(name)}/{account}" for name in ("Blob", "Table", "Queue"))
     connection_string = (
-        f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
+        f"DefaultEndpointsProtocol=http;AccountName={account};AccountKey={ACCOUNT_KEY};"
         f"BlobEndpoint={blob_url};TableEndpoint={table_url};QueueEndpoint={queue_url};"
     )
     return Azurite(blob_url, table_url, connection_string, child)

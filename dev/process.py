@@ -14,9 +14,10 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 #: How long a child may take to get ready: the slowest needs 3 s on two busy cores.
 READY_TIMEOUT_S = 20.0
@@ -31,6 +32,53 @@ LINE_LIMIT_BYTES = 1 << 20
 Announcement = Callable[[Sequence[str]], Mapping[str, object] | None]
 
 
+class Stdin(Protocol):
+    """The end of a child's stdin that its parent holds."""
+
+    def close(self) -> None:
+        """Close it, which ends the child."""
+
+
+class Process(Protocol):
+    """What is needed of a child's process: asyncio's own has it, and so has one that a fork server made (forks.py)."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, and its session's."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+
+    @property
+    def stdin(self) -> Stdin | None:
+        """The end of its stdin that this process holds."""
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """What it prints."""
+
+    @property
+    def stderr(self) -> asyncio.StreamReader | None:
+        """What it reports."""
+
+    async def wait(self) -> int:
+        """Wait until it ends; returns its exit code."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+    def send_signal(self, signal: int, /) -> None:
+        """Send any signal."""
+
+
+#: Starts a program: takes its command, its environment and its folder.
+Starter = Callable[[Sequence[str], Mapping[str, str] | None, Path | None], Awaitable[Process]]
+
+
 class StartError(Exception):
     """A child did not get ready. The text says which child, why, and the end of its stderr."""
 
@@ -41,7 +89,7 @@ class Child:
 
     name: str
     ready: Mapping[str, object]
-    process: asyncio.subprocess.Process
+    process: Process
     _tail: deque[str]
     _readers: tuple[asyncio.Task[None], ...]
 
@@ -75,7 +123,15 @@ def ready_line(lines: Sequence[str]) -> Mapping[str, object] | None:
     return None
 
 
-async def start(
+async def execute(command: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None) -> Process:
+    """Start a program in a process and a session of its own."""
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd, start_new_session=True
+    )
+
+
+async def start(  # noqa: PLR0913  # each is what one of its callers needs
     name: str,
     command: Sequence[str],
     *,
@@ -84,6 +140,7 @@ async def start(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     on_stderr: Callable[[str], None] | None = None,
+    starter: Starter = execute,
 ) -> Child:
     """Start a child and wait until it is ready.
 
@@ -95,19 +152,12 @@ async def start(
         env: Its whole environment; this process's when None.
         cwd: Its folder; this process's when None.
         on_stderr: Receives every line of its stderr as it is written.
+        starter: Starts the program; a fork server's (forks.py) in place of an ordinary one.
 
     Raises:
         StartError: It ended, or the time-out passed, before it was ready. It is not running then.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
-    )
+    process = await starter(command, env, cwd)
     assert process.stdout is not None  # noqa: S101 - for the type checker: the pipes were asked for above
     assert process.stderr is not None  # noqa: S101 - the same
     tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -179,7 +229,7 @@ async def _discard(output: AsyncIterator[str]) -> None:
 
 
 async def _stop(
-    process: asyncio.subprocess.Process,
+    process: Process,
     readers: tuple[asyncio.Task[None], ...],
     grace_s: float,
 ) -> int:
@@ -199,7 +249,7 @@ async def _stop(
     return code
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
+def _kill(process: Process) -> None:
     """Send SIGKILL to the child's session: to the child and all that it started."""
     with contextlib.suppress(ProcessLookupError):
         if os.name == "nt":

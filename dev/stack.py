@@ -69,6 +69,8 @@ class Running:
         samples: whether sample pictures are served for examples (dev/samples.py).
         subscriptions: of the topic of events, each with a copy of every event.
         durable: a folder in which the emulator and Azurite keep their data; None keeps it in memory.
+        storage: an Azurite of somebody else's, with an account for this stack alone; None starts one.
+        starter: starts the processes but Azurite; a fork server's (forks.py) in place of an ordinary one.
     """
 
     def __init__(  # noqa: PLR0913  # each is what one of its callers needs
@@ -82,6 +84,8 @@ class Running:
         usual: bool = False,
         samples: bool = False,
         subscriptions: Sequence[str] = (SUBSCRIPTION,),
+        storage: azurite.Azurite | None = None,
+        starter: process.Starter = process.execute,
     ) -> None:
         self._overrides = dict(overrides or {})
         self._on_log = on_log
@@ -95,6 +99,8 @@ class Running:
         self._ending = AsyncExitStack()
         self._folder = Path()
         self._port = 0
+        self._given = storage
+        self._starter = starter
         self._storage: azurite.Azurite | None = None
         self._bus: process.Child | None = None
         self._host: process.Child | None = None
@@ -191,6 +197,8 @@ class Running:
         return self._host
 
     async def _azurite(self, ports: Sequence[int] = (0, 0, 0)) -> azurite.Azurite:
+        if self._given is not None:
+            return self._given
         location = _made(self._durable / "azurite") if self._durable else None
         self._storage = await azurite.start(location, ports)
         self._ending.push_async_callback(self._storage.stop)
@@ -230,7 +238,7 @@ class Running:
         self, name: str, module: str, *arguments: str, on_stderr: Callable[[str], None] | None = None
     ) -> process.Child:
         command = [sys.executable, "-m", module, "--exit-with-stdin", *arguments]
-        child = await process.start(name, command, cwd=ROOT, on_stderr=on_stderr)
+        child = await process.start(name, command, cwd=ROOT, on_stderr=on_stderr, starter=self._starter)
         self._ending.push_async_callback(child.stop)
         return child
 

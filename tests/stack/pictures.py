@@ -17,7 +17,7 @@ from dev import process
 from dev.app import App
 from dev.stack import ROOT, Running
 from replicate_simulator.markers import draw_marker
-from tests.stack.road import HostLog, Road
+from tests.stack.road import Ground, HostLog, Road
 
 HOST = "pictures.example"
 
@@ -67,8 +67,10 @@ async def serving(authority: trustme.CA) -> AsyncIterator[Pictures]:
 class OwnApp(Running):
     """A stack whose host runs the app in a folder of the test's."""
 
-    def __init__(self, app: Path, overrides: dict[str, str], on_log: Callable[[str], None]) -> None:
-        super().__init__(overrides, on_log=on_log)
+    def __init__(
+        self, ground: Ground, app: Path, overrides: dict[str, str], on_log: Callable[[str], None], lock_s: int = 30
+    ) -> None:
+        super().__init__(overrides, on_log=on_log, lock_s=lock_s, storage=ground.storage(), starter=ground.starter)
         self._app = app
 
     async def _child(
@@ -79,7 +81,7 @@ class OwnApp(Running):
 
 
 @asynccontextmanager
-async def open_road_to(pictures: Pictures, authority: trustme.CA, folder: Path) -> AsyncIterator[Road]:
+async def open_road_to(ground: Ground, pictures: Pictures, authority: trustme.CA, folder: Path) -> AsyncIterator[Road]:
     """A road on a stack of its own, whose host may fetch from this server. ``folder`` is an empty one."""
     shutil.copy(ROOT / "host.json", folder)
     shutil.copy(Path(__file__).with_name("picture_app.py"), folder / "function_app.py")
@@ -92,7 +94,7 @@ async def open_road_to(pictures: Pictures, authority: trustme.CA, folder: Path) 
     }
     log = HostLog()
     async with (
-        OwnApp(folder, overrides, log.read) as stack,
+        OwnApp(ground, folder, overrides, log.read) as stack,
         App(stack) as app,
         httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
         httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,

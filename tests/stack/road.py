@@ -9,7 +9,7 @@ Rules of this file:
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,9 @@ from uuid import uuid4
 
 import httpx
 
+from dev import process
 from dev.app import App
+from dev.azurite import Azurite
 from dev.stack import Running, Stack
 from shared import worker
 from shared.core.keys import Key, row_key
@@ -34,6 +36,19 @@ PROMPT_MARK = "kingfisher"
 PATIENCE_S = 30.0
 
 ScreeningRecord = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all stacks of the tests share: a fork server, and an Azurite of which each stack has an account."""
+
+    starter: process.Starter
+    azurite: Azurite
+    accounts: Iterator[str]
+
+    def storage(self) -> Azurite:
+        """An account that nobody else has, without a table."""
+        return self.azurite.of(next(self.accounts))
 
 
 class HostLog:
@@ -262,11 +277,14 @@ def later(deps: Dependencies, seconds: float) -> Dependencies:
 
 
 @asynccontextmanager
-async def open_road(overrides: Mapping[str, str] | None = None) -> AsyncIterator[Road]:
-    """A road on a stack of its own."""
+async def open_road(
+    ground: Ground, overrides: Mapping[str, str] | None = None, starter: process.Starter | None = None
+) -> AsyncIterator[Road]:
+    """A road on a stack of its own. ``starter``: in place of the shared one."""
     log = HostLog()
+    running = Running(overrides, on_log=log.read, storage=ground.storage(), starter=starter or ground.starter)
     async with (
-        Running(overrides, on_log=log.read) as stack,
+        running as stack,
         App(stack) as app,
         httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
         httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,

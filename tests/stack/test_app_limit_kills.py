@@ -4,13 +4,9 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from dev import azurite as local
-from dev.azurite import Azurite
 from shared import worker
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import TableIndex, TableMovedAccounts, TableService, TableStore
@@ -23,18 +19,11 @@ from shared.worker.app_limits import sum_of
 from shared.worker.app_rebuild import rebuild
 from shared.worker.applying import apply
 from tests.stack.app_opener import ACCOUNTS, dependencies
+from tests.stack.road import Ground
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 LIMIT = 30
-
-
-@pytest_asyncio.fixture
-async def azurite() -> AsyncIterator[Azurite]:
-    """An Azurite of this test's own: its processes come over sockets."""
-    running = await local.start()
-    yield running
-    await running.stop()
 
 
 async def _prepared(service: TableService, name: str) -> Dependencies:
@@ -63,14 +52,15 @@ def _credits(tally: Tally) -> int:
     return sum(each[0] for each in tally.slots.values())
 
 
-async def test_the_rebuilt_sum_is_that_of_the_ledgers_after_instances_were_killed(azurite: Azurite) -> None:
+async def test_the_rebuilt_sum_is_that_of_the_ledgers_after_instances_were_killed(ground: Ground) -> None:
     """Two of three are killed by SIGKILL between a hold and its write. The limit is exceeded by these two at most."""
-    service, name = TableService(StorageAccount.by_string(azurite.connection_string, "table")), "apps"
+    storage, name = ground.storage().connection_string, "apps"
+    service = TableService(StorageAccount.by_string(storage, "table"))
     deps = await _prepared(service, name)
     lasts = (5, 8, -1)
     instances = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.stack.app_opener", azurite.connection_string, name, f"i{number}", f"{last}"
+            sys.executable, "-m", "tests.stack.app_opener", storage, name, f"i{number}", f"{last}"
         )
         for number, last in enumerate(lasts)
     ]

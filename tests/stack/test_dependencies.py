@@ -11,7 +11,7 @@ import pytest
 
 from dev import process
 from dev.stack import ROOT
-from tests.stack.road import Road, key_of, open_road
+from tests.stack.road import Ground, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
@@ -71,12 +71,12 @@ async def test_health_says_ok_of_every_dependency(road: Road) -> None:
     assert answer.json() == dict.fromkeys(DEPENDENCIES, "ok")
 
 
-async def test_health_names_the_dependency_that_has_stopped(road: Road, tmp_path: Path) -> None:
+async def test_health_names_the_dependency_that_has_stopped(road: Road, ground: Ground, tmp_path: Path) -> None:
     """503: Content Safety was there when the host started, and is gone now; the others are ok."""
     command = [sys.executable, "-m", "replicate_simulator.content_safety", "--exit-with-stdin"]
-    safety = await process.start("content safety", command, cwd=ROOT)
+    safety = await process.start("content safety", command, cwd=ROOT, starter=ground.starter)
     overrides = {"CONTENT_SAFETY_ENDPOINT": safety.text("url"), "CONTENT_SAFETY_KEY": safety.text("key")}
-    async with _second_host(road, overrides, tmp_path) as url, httpx.AsyncClient(timeout=20) as client:
+    async with _second_host(road, ground, overrides, tmp_path) as url, httpx.AsyncClient(timeout=20) as client:
         await safety.stop()
         answer = await client.get(f"{url}/api/health")
     assert answer.status_code == 503
@@ -86,7 +86,7 @@ async def test_health_names_the_dependency_that_has_stopped(road: Road, tmp_path
 
 
 @asynccontextmanager
-async def _second_host(road: Road, overrides: dict[str, str], folder: Path) -> AsyncIterator[str]:
+async def _second_host(road: Road, ground: Ground, overrides: dict[str, str], folder: Path) -> AsyncIterator[str]:
     """Run a second host on the same stack, with other settings and HTTP functions only; yields its address."""
     values = {**road.stack.values, **overrides, **{f"AzureWebJobs.{name}.Disabled": "true" for name in _QUIET}}
     file = folder / "settings.json"
@@ -102,17 +102,17 @@ async def _second_host(road: Road, overrides: dict[str, str], folder: Path) -> A
         "--exit-with-stdin",
         "--log-json",
     ]
-    host = await process.start("second host", command, cwd=ROOT, on_stderr=road.log.read)
+    host = await process.start("second host", command, cwd=ROOT, on_stderr=road.log.read, starter=ground.starter)
     try:
         yield host.text("url")
     finally:
         await host.stop()
 
 
-async def test_a_new_signing_secret_is_fetched_at_the_first_failed_signature() -> None:
+async def test_a_new_signing_secret_is_fetched_at_the_first_failed_signature(ground: Ground) -> None:
     """Replicate rotates it while a prediction runs: its webhooks, under the new secret and the old address, pass."""
     new_secret = "whsec_" + "bmV3IHNlY3JldCwgMjQgYnl0ZXMu"
-    async with open_road({"CHECK_AFTER_S": "60"}) as road:  # the timer shall not be faster than the webhook
+    async with open_road(ground, {"CHECK_AFTER_S": "60"}) as road:  # the timer shall not be faster than the webhook
         await road.generate()  # the host knows the first secret now
         message = await road.message()
         key = key_of(message)

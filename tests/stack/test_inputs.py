@@ -19,7 +19,7 @@ from shared.core.lifecycle.generation import Closed
 from shared.core.money.entries import Move
 from shared.core.safety.moderation import keyed_digest
 from tests.stack.pictures import HOST, Pictures, open_road_to, painted, serving
-from tests.stack.road import Outcome, Road, key_of
+from tests.stack.road import Ground, Outcome, Road, key_of
 
 pytestmark = pytest.mark.stack
 
@@ -50,12 +50,12 @@ class Place:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def place(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """One stack for all tests of this file."""
     authority = trustme.CA()
     async with (
         serving(authority) as pictures,
-        open_road_to(pictures, authority, tmp_path_factory.mktemp("app")) as road,
+        open_road_to(ground, pictures, authority, tmp_path_factory.mktemp("app")) as road,
     ):
         yield Place(road, pictures)
 

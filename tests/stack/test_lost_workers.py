@@ -16,7 +16,7 @@ from dev.stack import ROOT
 from shared.core.lifecycle.state import State
 from shared.worker.wariness import LOST_DELIVERIES
 from tests.stack.pictures import OwnApp, Pictures, painted, serving
-from tests.stack.road import HostLog, Road, key_of
+from tests.stack.road import Ground, HostLog, Road, key_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
@@ -59,7 +59,7 @@ class Place:
 
 
 @pytest_asyncio.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def place(ground: Ground, tmp_path: Path) -> AsyncIterator[Place]:
     """A stack for each test."""
     authority = trustme.CA()
     log = HostLog()
@@ -74,8 +74,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         # As in production, where a check (a message of its own) does not come every few seconds.
         overrides["CHECK_AFTER_S"] = "120"
         overrides |= {"DEADLY_WIDTHS": f"{DEADLY},{DEADLY_MADE}", "DEADLY_EVEN_ALONE": str(ALWAYS_DEADLY)}
-        running = Mortal(tmp_path, overrides, log.read)
-        running._lock_s = LOCK_S
+        running = Mortal(ground, tmp_path, overrides, log.read, LOCK_S)
         async with (
             running as stack,
             App(stack) as app,

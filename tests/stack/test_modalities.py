@@ -15,7 +15,7 @@ import pytest_asyncio
 from dev.stack import ROOT
 from shared.core.money.entries import Move
 from tests.stack.pictures import painted
-from tests.stack.road import Outcome, Road, key_of, open_road
+from tests.stack.road import Ground, Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
@@ -36,9 +36,9 @@ def policy(folder: Path) -> str:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
+async def road(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     """A stack whose operator has such a policy."""
-    async with open_road({"MODERATION_FILE": policy(tmp_path_factory.mktemp("policy"))}) as opened:
+    async with open_road(ground, {"MODERATION_FILE": policy(tmp_path_factory.mktemp("policy"))}) as opened:
         yield opened
 
 
@@ -180,25 +180,22 @@ async def files_at_replicate(road: Road) -> int:
     return len((await road.replicate.get("/v1/files", headers=login)).json()["results"])
 
 
-async def test_the_shipped_policy_trains_and_a_dirty_picture_costs_nothing() -> None:
+async def test_the_shipped_policy_trains_and_a_dirty_picture_costs_nothing(shipped: Road) -> None:
     """Trainings are on by default. One dirty picture among clean ones refuses before anything is held or uploaded."""
-    async with open_road() as shipped:
-        clean = await shipped.outcome(await asked_to_train(shipped, faces()))
-        assert clean.event["type"] == "darkroom.generation.succeeded", clean.event
-        before = await files_at_replicate(shipped)
-        message = await asked_to_train(shipped, faces(("faces/party.png", painted(300, unsafe="Sexual"))))
-        outcome = await shipped.outcome(message)
-        assert outcome.reason == "INPUT_REFUSED"
-        text = "The picture faces/party.png in the archive was refused by the content rules (sexual content)."
-        assert outcome.event["data"]["reason"]["text"] == text
-        assert await shipped.moves(outcome.key) == [Move.ENDED_UNOPENED]
-        assert await shipped.balances(outcome.key.user_id) == (1000, 0, 0)
-        assert await files_at_replicate(shipped) == before
-        trained = [
-            each for each in (await shipped.replicate.get("/_sim/predictions")).json() if "steps" in each["input"]
-        ]
-        assert len(trained) == 1
-        await shipped.closed(outcome.key)
+    clean = await shipped.outcome(await asked_to_train(shipped, faces()))
+    assert clean.event["type"] == "darkroom.generation.succeeded", clean.event
+    before = await files_at_replicate(shipped)
+    message = await asked_to_train(shipped, faces(("faces/party.png", painted(300, unsafe="Sexual"))))
+    outcome = await shipped.outcome(message)
+    assert outcome.reason == "INPUT_REFUSED"
+    text = "The picture faces/party.png in the archive was refused by the content rules (sexual content)."
+    assert outcome.event["data"]["reason"]["text"] == text
+    assert await shipped.moves(outcome.key) == [Move.ENDED_UNOPENED]
+    assert await shipped.balances(outcome.key.user_id) == (1000, 0, 0)
+    assert await files_at_replicate(shipped) == before
+    trained = [each for each in (await shipped.replicate.get("/_sim/predictions")).json() if "steps" in each["input"]]
+    assert len(trained) == 1
+    await shipped.closed(outcome.key)
 
 
 @pytest.mark.parametrize(
@@ -269,14 +266,13 @@ async def test_a_retired_model_is_served_by_its_successor(road: Road) -> None:
     await road.paid_nothing(refused)
 
 
-async def test_without_the_operators_word_nothing_unseen_is_made(road: Road) -> None:
+async def test_without_the_operators_word_nothing_unseen_is_made(shipped: Road) -> None:
     """The policy that comes with the app lets no video pass: it is refused before anything is held."""
-    async with open_road() as strict:
-        message = await rich(strict, modality="video")
-        outcome = await strict.outcome(message)
-        assert outcome.reason == "NOT_SCREENED"
-        assert await strict.moves(key_of(message)) == [Move.ENDED_UNOPENED]  # an entry of zero credits
-        assert not await strict.predictions(message["prompt"])
+    message = await rich(shipped, modality="video")
+    outcome = await shipped.outcome(message)
+    assert outcome.reason == "NOT_SCREENED"
+    assert await shipped.moves(key_of(message)) == [Move.ENDED_UNOPENED]  # an entry of zero credits
+    assert not await shipped.predictions(message["prompt"])
 
 
 def _wav() -> bytes:

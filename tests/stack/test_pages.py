@@ -30,6 +30,7 @@ from shared.core.money.settings import Settings
 from shared.core.money.windows import Span
 from shared.core.safety.policy_file import parse_policy
 from shared.worker.accounts import Command
+from tests.stack.road import Ground
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 
@@ -107,7 +108,7 @@ class Place:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+async def place(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """The stack as docs/requests.md starts it, with the account and the files that it names."""
     folder = tmp_path_factory.mktemp("pages")
     policy = {"MODERATION_FILE": str(ROOT / "dev" / "unscreened.toml")}
@@ -115,7 +116,10 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     patch.setattr(running, "RUNNING", folder / "stack.json")
     subscriptions = (SUBSCRIPTION, events.SUBSCRIPTION)
     with running.only_one(folder / "stack.json") as file:
-        async with Running(policy, samples=True, subscriptions=subscriptions) as stack, App(stack) as app:
+        up = Running(
+            policy, samples=True, subscriptions=subscriptions, storage=ground.storage(), starter=ground.starter
+        )
+        async with up as stack, App(stack) as app:
             patch.chdir(folder)
             running.record(file, stack.values)
             samples.write(folder / ".local" / "samples")

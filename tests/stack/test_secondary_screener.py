@@ -14,7 +14,7 @@ from shared.core.lifecycle.generation import AnyGeneration, Received
 from shared.core.money.entries import Move
 from shared.core.safety.moderation import BLOCKLIST, CONTENT_SAFETY, LLAMA_GUARD, Category
 from shared.core.safety.screening_record import ScreeningRecord
-from tests.stack.road import Outcome, Road, key_of, open_road
+from tests.stack.road import Ground, Outcome, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
@@ -37,10 +37,10 @@ def policy(folder: Path, *, go_on_without: bool) -> str:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def road(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
+async def road(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     """A stack on which every screener looks, and that allows content without the secondary screener."""
     file = policy(tmp_path_factory.mktemp("policy"), go_on_without=True)
-    async with open_road({"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as opened:
+    async with open_road(ground, {"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as opened:
         yield opened
 
 
@@ -149,10 +149,10 @@ async def test_the_silence_of_the_secondary_screener_excuses_nothing(road: Road)
     await road.paid_nothing(outcome)
 
 
-async def test_where_the_policy_does_not_the_request_waits(tmp_path: Path) -> None:
+async def test_where_the_policy_does_not_the_request_waits(ground: Ground, tmp_path: Path) -> None:
     """Nothing is held or created until every screener has answered; then the request is done, with none missing."""
     file = policy(tmp_path, go_on_without=False)
-    async with open_road({"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as road:
+    async with open_road(ground, {"SCREENERS": ",".join(EVERYBODY), "MODERATION_FILE": file}) as road:
         message = await road.message()
         key = key_of(message)
         await guard_is(road, message, "failed", times=-1)

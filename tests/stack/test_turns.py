@@ -10,7 +10,7 @@ import pytest_asyncio
 from shared.core.lifecycle.generation import Received
 from shared.core.money.entries import Move
 from shared.core.reasons import Reason
-from tests.stack.road import Road, key_of, open_road
+from tests.stack.road import Ground, Road, key_of, open_road
 
 pytestmark = pytest.mark.stack
 
@@ -26,10 +26,10 @@ def plans(folder: Path) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tight(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
+async def tight(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Road]:
     """A stack of which a plan allows two generations in flight."""
     file = plans(tmp_path_factory.mktemp("plans"))
-    async with open_road({"PLANS_FILE": str(file)}) as road:
+    async with open_road(ground, {"PLANS_FILE": str(file)}) as road:
         (await road.replicate.post("/_sim/run_time", json={"start_s": 0.1, "run_s": RUN_S})).raise_for_status()
         yield road
 
