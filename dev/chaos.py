@@ -21,6 +21,8 @@ import httpx
 from dev.app import App
 from dev.arguments import at_least, more_than_nothing
 from dev.chaos_invariants import Truth, broken
+from dev.forks import forking
+from dev.process import Starter
 from dev.stack import LOCAL, Running, Stack
 from shared import worker
 
@@ -51,10 +53,10 @@ GRANT = 1000
 SETTLE_S = 110
 
 #: When a process is killed, its message is delivered again after this lock has expired.
-LOCK_S = 10
+LOCK_S = 5
 
 #: How long a create may be in flight here. It bounds the wait for a lost create.
-CANCEL_AFTER_S = 15
+CANCEL_AFTER_S = 8
 
 
 @dataclass(slots=True)
@@ -75,20 +77,21 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"chaos with seed {seed}: {arguments.generations} generations in {arguments.seconds} s", flush=True)
-    problems = asyncio.run(_chaos(arguments, random.Random(seed)))
+    with forking() as starter:
+        problems = asyncio.run(_chaos(arguments, random.Random(seed), starter))
     for problem in problems:
         print(f"  BROKEN: {problem}")
     print("Every invariant holds." if not problems else f"{len(problems)} invariants are broken.")
     return 1 if problems else 0
 
 
-async def _chaos(arguments: argparse.Namespace, chance: random.Random) -> list[str]:
+async def _chaos(arguments: argparse.Namespace, chance: random.Random, starter: Starter) -> list[str]:
     started = time.monotonic()
     LOCAL.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="chaos-", dir=LOCAL) as name:
         folder = Path(name)
         overrides = {"CATALOG_FILE": str(_impatient_catalog(folder)), "LOG_LEVEL": "INFO", "PATIENCE_S": "60"}
-        running = Running(overrides, durable=folder, lock_s=LOCK_S)
+        running = Running(overrides, durable=folder, lock_s=LOCK_S, starter=starter)
         async with running as stack, App(stack) as app:
             await _prepare(stack)
             toll = Toll()

@@ -14,16 +14,26 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Self
 
-from dev.process import StartError
+from dev.process import Starter, StartError, execute
 
 #: What the stack's programs import.
 PACKAGES = ("dev.host", "shared", "servicebus_emulator", "replicate_simulator")
+
+
+@contextmanager
+def forking() -> Iterator[Starter]:
+    """Starts programs in forked processes, where the system can (rule 2)."""
+    if sys.platform != "linux":
+        yield execute
+        return
+    with ForkServer() as server:
+        yield server
 
 
 class Forked:

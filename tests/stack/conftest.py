@@ -1,32 +1,50 @@
 """One stack for all tests of the road, and what the other stacks share."""
 
-import sys
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from dev import azurite, process
-from dev.forks import ForkServer
+from dev.forks import forking
+from tests.stack.chaos import Chaos
 from tests.stack.road import Ground, Road, open_road
+
+#: Files whose tests come last, in this order.
+LAST = (CHAOS := "test_chaos.py", "test_log.py")
 
 #: An account of Azurite for each stack of a test, and some more.
 ACCOUNTS = tuple(f"stack{number}" for number in range(24))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the test of the log last, because it covers the whole session."""
-    items.sort(key=lambda item: item.path.name == "test_log.py")
+    """Run the test of the log last, because it covers the whole session, and that of chaos (chaos.py) before it.
+
+    Those that use the shipped stack come one after another: an idle host costs a twentieth of a core.
+    """
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        last = LAST.index(item.path.name) if item.path.name in LAST else -1
+        return last, "shipped" in getattr(item, "fixturenames", ())
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
+    """Chaos, which has begun if its test is among those to come and there are others to wait with."""
+    with Chaos() as found:
+        if {CHAOS} < {item.path.name for item in request.session.items} and "PYTEST_XDIST_WORKER" not in os.environ:
+            found.begin()
+        yield found
 
 
 @pytest.fixture(scope="session")
 def starter() -> Iterator[process.Starter]:
     """Starts programs of ours; in forked processes, where the system can."""
-    if sys.platform != "linux":
-        yield process.execute
-        return
-    with ForkServer() as server:
-        yield server
+    with forking() as found:
+        yield found
 
 
 @pytest_asyncio.fixture(scope="session")

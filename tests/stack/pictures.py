@@ -17,7 +17,7 @@ from dev import process
 from dev.app import App
 from dev.stack import ROOT, Running
 from replicate_simulator.markers import draw_marker
-from tests.stack.road import Ground, HostLog, Road
+from tests.stack.road import Ground, HostLog, Road, set_out
 
 HOST = "pictures.example"
 
@@ -99,7 +99,7 @@ async def open_road_to(ground: Ground, pictures: Pictures, authority: trustme.CA
         httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
         httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
     ):
-        (await replicate.post("/_sim/run_time", json={"start_s": 0.1, "run_s": 0.2})).raise_for_status()
+        await set_out(replicate)
         yield Road(stack, app, log, replicate, safety)
 
 

@@ -289,9 +289,14 @@ async def open_road(
         httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
         httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
     ):
-        # A prediction takes 0.8 s by itself; nothing here is about how long one runs.
-        (await replicate.post("/_sim/run_time", json={"start_s": 0.1, "run_s": 0.2})).raise_for_status()
+        await set_out(replicate)
         yield Road(stack, app, log, replicate, safety)
+
+
+async def set_out(replicate: httpx.AsyncClient) -> None:
+    """Let the simulator be quick: nothing here is about how long a prediction runs, or what a picture is of."""
+    for path, value in (("run_time", {"start_s": 0.1, "run_s": 0.2}), ("pictures", {"mode": "plain"})):
+        (await replicate.post(f"/_sim/{path}", json=value)).raise_for_status()
 
 
 def milliseconds(since: float) -> float:

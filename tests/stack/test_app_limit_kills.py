@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dev.stack import ROOT
 from shared import worker
 from shared.adapters.azure_storage.access import StorageAccount
 from shared.adapters.azure_storage.tables import TableIndex, TableMovedAccounts, TableService, TableStore
@@ -58,11 +59,9 @@ async def test_the_rebuilt_sum_is_that_of_the_ledgers_after_instances_were_kille
     service = TableService(StorageAccount.by_string(storage, "table"))
     deps = await _prepared(service, name)
     lasts = (5, 8, -1)
+    command = [sys.executable, "-m", "tests.stack.app_opener", storage, name]
     instances = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.stack.app_opener", storage, name, f"i{number}", f"{last}"
-        )
-        for number, last in enumerate(lasts)
+        await ground.starter([*command, f"i{number}", f"{last}"], None, ROOT) for number, last in enumerate(lasts)
     ]
     codes = await asyncio.gather(*(each.wait() for each in instances))
     assert codes == [-signal.SIGKILL, -signal.SIGKILL, 0]

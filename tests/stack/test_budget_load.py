@@ -1,9 +1,6 @@
 """Requests at once at accounts with room for a few: not one too many gets through. In other designs some do."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from dev.budget import darkroom, peers
 from dev.budget.figures import Figure, Load
@@ -17,17 +14,9 @@ LOAD = Load(requests=15, senders=4, room=7)
 MOST_S = 60.0
 
 
-@pytest_asyncio.fixture
-async def plain(road: Road) -> AsyncIterator[Road]:
-    """The stack, with pictures that cost the simulator no time."""
-    (await road.replicate.post("/_sim/pictures", json={"mode": "plain"})).raise_for_status()
-    yield road
-    (await road.replicate.post("/_sim/pictures", json={"mode": "painted"})).raise_for_status()
-
-
-async def test_darkroom_opens_as_many_as_there_is_room_for(plain: Road) -> None:
+async def test_darkroom_opens_as_many_as_there_is_room_for(road: Road) -> None:
     """By each kind of bound: 7 of 15, by the ledger, the account, the events and the provider; 8 are refused."""
-    figures = await darkroom.fired(plain.stack, plain.app, LOAD, MOST_S)
+    figures = await darkroom.fired(road.stack, road.app, LOAD, MOST_S)
     assert [figure.bound for figure in figures] == [
         "balance",
         "limit of the account",
@@ -38,18 +27,18 @@ async def test_darkroom_opens_as_many_as_there_is_room_for(plain: Road) -> None:
         assert (figure.opened, figure.refused, figure.most_used, figure.made) == (7, 8, 7, 7), figure
         assert (figure.overshoot, figure.unanswered) == (0, 0)
         granted = 7 if figure.bound == "balance" else 22
-        assert await plain.balances(figure.account_id) == (granted - 7, 0, 7)
-        await plain.books_balance(figure.account_id)
-        entries = [entry async for entry in plain.deps.store.ledger(figure.account_id)]
+        assert await road.balances(figure.account_id) == (granted - 7, 0, 7)
+        await road.books_balance(figure.account_id)
+        entries = [entry async for entry in road.deps.store.ledger(figure.account_id)]
         assert [sum(entry.move is move for entry in entries) for move in (Move.HOLD, Move.RESOLVE)] == [7, 7]
-        heard = [event for each in plain.app.events.values() for event in each if _is_of(event, figure)]
+        heard = [event for each in road.app.events.values() for event in each if _is_of(event, figure)]
         refused = [event["data"]["reason"]["code"] for event in heard if event["data"]["reason"]]
         assert refused == [Reason.NO_CREDITS if figure.bound == "balance" else Reason.OVER_LIMIT] * 8
 
 
-async def test_check_call_deduct_overshoots_under_the_same_load(plain: Road) -> None:
+async def test_check_call_deduct_overshoots_under_the_same_load(road: Road) -> None:
     """So the load is hard enough, and the comparison can fail. One of them calls the provider for the refused too."""
-    figures = {figure.who: figure for figure in await peers.fired(plain.stack, LOAD, MOST_S)}
+    figures = {figure.who: figure for figure in await peers.fired(road.stack, LOAD, MOST_S)}
     assert list(figures) == ["open-saas pattern", "BudgetManager pattern"]
     for figure in figures.values():
         assert figure.overshoot > 0, figure

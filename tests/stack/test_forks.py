@@ -32,8 +32,8 @@ if sys.argv[1] == "raise":
 said = {"ready": str(os.getpid()), "session": os.getsid(0), "name": __name__, "arguments": sys.argv[1:]}
 said |= {"folder": os.getcwd(), "environment": dict(os.environ), "open": sorted(map(int, os.listdir("/proc/self/fd")))}
 said |= {"threads": threading.active_count(), "decimal": "decimal" in sys.modules}
-print(json.dumps(said), flush=True)
 print("said", file=sys.stderr, flush=True)
+print(json.dumps(said), flush=True)
 threading.Event().wait()
 """
 

@@ -16,7 +16,7 @@ from dev.stack import ROOT
 from shared.core.lifecycle.state import State
 from shared.worker.wariness import LOST_DELIVERIES
 from tests.stack.pictures import OwnApp, Pictures, painted, serving
-from tests.stack.road import Ground, HostLog, Road, key_of
+from tests.stack.road import Ground, HostLog, Road, key_of, set_out
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
@@ -39,7 +39,8 @@ class Mortal(OwnApp):
         return self.host
 
     async def live_until(self, road: Road, generation_id: str) -> None:
-        """Restart the host whenever it has died, until the event is published."""
+        """Restart the host whenever it has died, until the event is published; count its deaths."""
+        self.deaths = 0
         while generation_id not in road.app.events:
             try:
                 await road.app.event(generation_id, 0.5)
@@ -58,30 +59,30 @@ class Place:
     pictures: Pictures
 
 
-@pytest_asyncio.fixture
-async def place(ground: Ground, tmp_path: Path) -> AsyncIterator[Place]:
-    """A stack for each test."""
-    authority = trustme.CA()
+@pytest_asyncio.fixture(scope="module")
+async def place(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
+    """One stack for all tests of this file. At the end of each its host lives."""
+    authority, folder = trustme.CA(), tmp_path_factory.mktemp("app")
     log = HostLog()
     for name, source in (
         ("host.json", ROOT / "host.json"),
         ("function_app.py", Path(__file__).with_name("deadly_app.py")),
     ):
-        shutil.copy(source, tmp_path / name)
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+        shutil.copy(source, folder / name)
+    authority.cert_pem.write_to_path(folder / "authority.pem")
     async with serving(authority) as pictures:
-        overrides = {"PICTURES_PORT": str(pictures.port), "PICTURES_CA": str(tmp_path / "authority.pem")}
+        overrides = {"PICTURES_PORT": str(pictures.port), "PICTURES_CA": str(folder / "authority.pem")}
         # As in production, where a check (a message of its own) does not come every few seconds.
         overrides["CHECK_AFTER_S"] = "120"
         overrides |= {"DEADLY_WIDTHS": f"{DEADLY},{DEADLY_MADE}", "DEADLY_EVEN_ALONE": str(ALWAYS_DEADLY)}
-        running = Mortal(ground, tmp_path, overrides, log.read, LOCK_S)
+        running = Mortal(ground, folder, overrides, log.read, LOCK_S)
         async with (
             running as stack,
             App(stack) as app,
             httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
             httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
         ):
-            (await replicate.post("/_sim/run_time", json={"start_s": 0.1, "run_s": 0.2})).raise_for_status()
+            await set_out(replicate)
             yield Place(Road(stack, app, log, replicate, safety), running, pictures)
 
 

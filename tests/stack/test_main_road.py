@@ -20,7 +20,9 @@ async def test_the_message_of_the_guide_becomes_a_stored_picture(road: Road) -> 
     """Exactly its fields: the event names a real image of the asked shape, with its type and metadata; 1 credit."""
     user = await road.user()
     message = await road.message(user_id=user, width=1024, height=768)
+    (await road.replicate.post("/_sim/pictures", json={"mode": "painted"})).raise_for_status()
     outcome = await road.outcome(message)
+    (await road.replicate.post("/_sim/pictures", json={"mode": "plain"})).raise_for_status()
     (output,) = outcome.event["data"]["outputs"]
     async with BlobServiceClient.from_connection_string(road.stack.values["STORAGE_CONNECTION_STRING"]) as service:
         blob = service.get_blob_client(output["container"], output["name"])

@@ -15,7 +15,7 @@ from tests.stack.road import Ground, Road, key_of, open_road
 pytestmark = pytest.mark.stack
 
 #: So long the picture of each takes at the simulator: parked requests pile up meanwhile.
-RUN_S = 2.0
+RUN_S = 1.0
 
 
 def plans(folder: Path) -> Path:
