@@ -6,6 +6,7 @@ It speaks to Service Bus through the SDK alone, as a user's app does, and never 
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -33,7 +34,9 @@ class App:
     """
 
     def __init__(self, stack: Stack) -> None:
-        self._client = ServiceBusClient.from_connection_string(stack.values["ServiceBus"])
+        # Without it the client would read the certificate authorities for each connection.
+        tls = ssl.create_default_context()
+        self._client = ServiceBusClient.from_connection_string(stack.values["ServiceBus"], ssl_context=tls)
         self._queue, self._topic = stack.values["GENERATION_QUEUE"], stack.values["EVENTS_TOPIC"]
         self._sender: ServiceBusSender = self._client.get_queue_sender(self._queue)
         self._command_queue = stack.values["COMMAND_QUEUE"]

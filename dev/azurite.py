@@ -18,8 +18,8 @@ ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1
 SERVICES = ("Blob", "Queue", "Table")  # Azurite always starts all three
 LISTENING = re.compile(r"Azurite (\w+) service is successfully listening at (http://\S+)")
 
-#: Without it the time of each read and write grows with the rows of the partition.
-BY_ROW_KEY = Path(__file__).with_name("azurite_package") / "by_row_key.cjs"
+#: Loaded before Azurite: what makes its start shorter, and each read and write of a partition with many rows.
+BEFORE = tuple(Path(__file__).with_name("azurite_package") / name for name in ("lazily.cjs", "by_row_key.cjs"))
 
 FLAGS = (
     "--skipApiVersionCheck",  # the SDKs use newer API versions than Azurite knows, and Azurite would refuse those
@@ -68,7 +68,7 @@ async def start(
     """
     persistence = ["--inMemoryPersistence"] if location is None else ["--location", str(location)]
     listen = [text for name, port in zip(SERVICES, ports, strict=True) for text in (f"--{name.lower()}Port", str(port))]
-    node = [str(PROJECT.node()), "--require", str(BY_ROW_KEY)]
+    node = [str(PROJECT.node()), *(text for file in BEFORE for text in ("--require", str(file)))]
     azurite = [*node, str(PROJECT.azurite_script), *persistence, *FLAGS, *listen]
     env = {**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{account}:{ACCOUNT_KEY}" for account in accounts)}
     command = [sys.executable, "-m", "dev.leash", *azurite]

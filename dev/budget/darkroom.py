@@ -23,6 +23,7 @@ from dev.app import App
 from dev.budget.figures import OURS, Figure, Load
 from dev.stack import Stack
 from shared import worker
+from shared.adapters.net.tls import tls_context
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Limit, Scope, Unit
 from shared.core.money.windows import Span
@@ -116,7 +117,7 @@ async def _send(stack: Stack, rows: Sequence[Sequence[Mapping[str, Any]]], sende
 
     async def one(mine: Sequence[Mapping[str, Any]]) -> None:
         async with (
-            ServiceBusClient.from_connection_string(stack.values["ServiceBus"]) as client,
+            ServiceBusClient.from_connection_string(stack.values["ServiceBus"], ssl_context=tls_context()) as client,
             client.get_queue_sender(stack.values["GENERATION_QUEUE"]) as sender,
         ):
             for body in mine:

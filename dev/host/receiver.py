@@ -6,7 +6,8 @@ Rules of this file:
 2. A function has at most `maxConcurrentCalls` messages at a time, and no locked message waits for a free place.
 3. One coroutine per queue receives and settles in turn. The client (7.15) waits up to 0.2 s for a frame under one lock
    for reading and writing. A concurrent settle would wait as long, and might take the frame of the receiver.
-4. The lock is renewed while the function runs, up to `maxAutoLockRenewalDuration`.
+4. All connections share a TLS context: the client would read the certificate authorities for each.
+5. The lock is renewed while the function runs, up to `maxAutoLockRenewalDuration`.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from azure.servicebus.exceptions import ServiceBusError
 from dev.host.index import Function
 from dev.host.invocation import Invocations
 from dev.host.settings import HostError, HostSettings
+from shared.adapters.net.tls import tls_context
 
 LOGGER = logging.getLogger("dev.host")
 
@@ -149,7 +151,7 @@ async def open_listeners(
     """
     clients = {
         connection: await stack.enter_async_context(
-            ServiceBusClient.from_connection_string(settings.values[connection])
+            ServiceBusClient.from_connection_string(settings.values[connection], ssl_context=tls_context())
         )
         for connection in sorted({str(function.trigger["connection"]) for function in functions})
     }

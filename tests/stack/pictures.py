@@ -17,6 +17,7 @@ from dev import process
 from dev.app import App
 from dev.stack import ROOT, Running
 from replicate_simulator.markers import draw_marker
+from shared.adapters.net.tls import tls_context
 from tests.stack.road import Ground, HostLog, Road, set_out
 
 HOST = "pictures.example"
@@ -96,8 +97,8 @@ async def open_road_to(ground: Ground, pictures: Pictures, authority: trustme.CA
     async with (
         OwnApp(ground, folder, overrides, log.read) as stack,
         App(stack) as app,
-        httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
-        httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
+        httpx.AsyncClient(base_url=stack.replicate_url, timeout=10, verify=tls_context()) as replicate,
+        httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10, verify=tls_context()) as safety,
     ):
         await set_out(replicate)
         yield Road(stack, app, log, replicate, safety)

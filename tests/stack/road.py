@@ -23,6 +23,7 @@ from dev.app import App
 from dev.azurite import Azurite
 from dev.stack import Running, Stack
 from shared import worker
+from shared.adapters.net.tls import tls_context
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation
 from shared.core.money.entries import Move
@@ -286,8 +287,8 @@ async def open_road(
     async with (
         running as stack,
         App(stack) as app,
-        httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
-        httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
+        httpx.AsyncClient(base_url=stack.replicate_url, timeout=10, verify=tls_context()) as replicate,
+        httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10, verify=tls_context()) as safety,
     ):
         await set_out(replicate)
         yield Road(stack, app, log, replicate, safety)

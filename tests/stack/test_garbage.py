@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from azure.servicebus.aio import ServiceBusClient
 
+from shared.adapters.net.tls import tls_context
 from shared.core.keys import Key
 from tests.stack.road import PATIENCE_S, PROMPT_MARK, Road, key_of
 
@@ -119,7 +120,7 @@ async def _dead_letter_a_copy(road: Road, message: Mapping[str, Any]) -> None:
 
     The host gets some of the copies first; it knows the generation, so those change nothing.
     """
-    client = ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"])
+    client = ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"], ssl_context=tls_context())
     async with client, client.get_queue_receiver(road.stack.values["GENERATION_QUEUE"]) as receiver:
         async with asyncio.timeout(PATIENCE_S):
             while True:

@@ -13,6 +13,7 @@ from azure.servicebus.aio import ServiceBusClient
 
 from dev.entities import QUEUES
 from shared import worker
+from shared.adapters.net.tls import tls_context
 from tests.stack.road import PROMPT_MARK, Road, key_of
 
 pytestmark = pytest.mark.stack
@@ -50,7 +51,9 @@ async def test_a_hundred_generations_at_once(road: Road) -> None:
 async def _dead_letters(road: Road) -> list[str]:
     """The messages in the two dead-letter queues."""
     found: list[str] = []
-    async with ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"]) as client:
+    async with ServiceBusClient.from_connection_string(
+        road.stack.values["ServiceBus"], ssl_context=tls_context()
+    ) as client:
         for name in QUEUES:
             queue = road.stack.values[name]
             async with client.get_queue_receiver(queue, sub_queue=ServiceBusSubQueue.DEAD_LETTER) as receiver:

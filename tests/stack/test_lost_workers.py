@@ -13,6 +13,7 @@ import trustme
 from dev import process
 from dev.app import App
 from dev.stack import ROOT
+from shared.adapters.net.tls import tls_context
 from shared.core.lifecycle.state import State
 from shared.worker.wariness import LOST_DELIVERIES
 from tests.stack.pictures import OwnApp, Pictures, painted, serving
@@ -79,8 +80,8 @@ async def place(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Asy
         async with (
             running as stack,
             App(stack) as app,
-            httpx.AsyncClient(base_url=stack.replicate_url, timeout=10) as replicate,
-            httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10) as safety,
+            httpx.AsyncClient(base_url=stack.replicate_url, timeout=10, verify=tls_context()) as replicate,
+            httpx.AsyncClient(base_url=stack.content_safety_url, timeout=10, verify=tls_context()) as safety,
         ):
             await set_out(replicate)
             yield Place(Road(stack, app, log, replicate, safety), running, pictures)

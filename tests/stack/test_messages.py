@@ -14,6 +14,7 @@ from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from shared import worker
+from shared.adapters.net.tls import tls_context
 from shared.core.lifecycle.state import State
 from tests.stack.road import PATIENCE_S, Road, ScreeningRecord, key_of
 
@@ -24,7 +25,7 @@ _NET = b"@\x06string\x083http://schemas.microsoft.com/2003/10/Serialization/\x9b
 
 async def put(road: Road, message: Any, queue: str = "") -> None:
     """Send a message whose body is no plain data, as another client does."""
-    client = ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"])
+    client = ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"], ssl_context=tls_context())
     async with client, client.get_queue_sender(queue or road.stack.values["GENERATION_QUEUE"]) as sender:
         await sender.send_messages(message)
 

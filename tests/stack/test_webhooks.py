@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from shared.adapters.net.tls import tls_context
 from shared.config.addresses import WEBHOOK_PATH
 from shared.core.provider.standard_webhooks import sign
 from shared.core.provider.webhook import Callback, callback_url
@@ -113,7 +114,7 @@ class Delivery:
 
 
 def _open_trigger(road: Road) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=road.stack.host_url, timeout=10)
+    return httpx.AsyncClient(base_url=road.stack.host_url, timeout=10, verify=tls_context())
 
 
 def _news() -> bytes:
