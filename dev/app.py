@@ -37,9 +37,9 @@ class App:
         # Without it the client would read the certificate authorities for each connection.
         tls = ssl.create_default_context()
         self._client = ServiceBusClient.from_connection_string(stack.values["ServiceBus"], ssl_context=tls)
-        self._queue, self._topic = stack.values["GENERATION_QUEUE"], stack.values["EVENTS_TOPIC"]
-        self._sender: ServiceBusSender = self._client.get_queue_sender(self._queue)
-        self._command_queue = stack.values["COMMAND_QUEUE"]
+        self._queue, self._command_queue = stack.values["GENERATION_QUEUE"], stack.values["COMMAND_QUEUE"]
+        self._topic = stack.values["EVENTS_TOPIC"]
+        self._senders: dict[str, ServiceBusSender] = {}
         self._receiver: ServiceBusReceiver = self._client.get_subscription_receiver(self._topic, SUBSCRIPTION)
         self._listening: asyncio.Task[None] | None = None
         self._arrived = asyncio.Condition()
@@ -70,8 +70,7 @@ class App:
         message = ServiceBusMessage(raw, message_id=message_id or uuid4().hex, content_type="application/json")
         for tries_left in reversed(range(SEND_TRIES)):
             try:
-                async with self._turn:  # the SDK's sender takes one caller at a time
-                    await self._sender.send_messages(message)
+                await self.put(message)
             except ServiceBusError:
                 if not tries_left:
                     raise
@@ -82,13 +81,23 @@ class App:
     async def command(self, body: Mapping[str, Any] | bytes) -> None:
         """Send an account command, as a backend that sells credits does."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self._client.get_queue_sender(self._command_queue) as sender:
-            await sender.send_messages(ServiceBusMessage(raw, message_id=uuid4().hex, content_type="application/json"))
+        message = ServiceBusMessage(raw, message_id=uuid4().hex, content_type="application/json")
+        await self.put(message, self._command_queue)
 
     async def send_all(self, bodies: Sequence[Mapping[str, Any]]) -> None:
         """Send many messages in one batch."""
-        batch = [ServiceBusMessage(json.dumps(body).encode(), message_id=uuid4().hex) for body in bodies]
-        await self._sender.send_messages(batch)
+        await self.put([ServiceBusMessage(json.dumps(body).encode(), message_id=uuid4().hex) for body in bodies])
+
+    async def put(self, message: Any, queue: str = "") -> None:
+        """Send what is a message already, or several; to the request queue unless another one is named.
+
+        A link takes half a second to open, so it is kept.
+        """
+        name = queue or self._queue
+        if name not in self._senders:
+            self._senders[name] = self._client.get_queue_sender(name)
+        async with self._turn:  # the SDK's sender takes one caller at a time
+            await self._senders[name].send_messages(message)
 
     async def event(self, generation_id: str, timeout_s: float = 30, number: int = 1) -> dict[str, Any]:
         """The first event of a generation or a command, or that of this number, as soon as it arrives.

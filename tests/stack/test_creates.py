@@ -21,10 +21,10 @@ async def test_a_throttled_create_is_retried_after_each_kind_of_hint(road: Road)
     """
     for hint in ("header", "body", "text"):
         message = await road.message()
-        await road.fault("create_429", message, hint=hint, seconds=2)
+        await road.fault("create_429", message, hint=hint, seconds=1)
         outcome = await road.outcome(message)
         (defer,) = road.log.steps(outcome.key, "create_deferred")
-        assert (defer["why"], defer["seconds"]) == ("throttled", 2)
+        assert (defer["why"], defer["seconds"]) == ("throttled", 1)
         attempt = outcome.generation.attempt
         assert (attempt.number, attempt.posts) == (1, 2)
         await road.paid_once(outcome, message["prompt"])

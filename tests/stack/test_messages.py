@@ -10,24 +10,15 @@ from uuid import uuid4
 
 import pytest
 from azure.servicebus import ServiceBusMessage
-from azure.servicebus.aio import ServiceBusClient
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
 from shared import worker
-from shared.adapters.net.tls import tls_context
 from shared.core.lifecycle.state import State
 from tests.stack.road import PATIENCE_S, Road, ScreeningRecord, key_of
 
 pytestmark = pytest.mark.stack
 
 _NET = b"@\x06string\x083http://schemas.microsoft.com/2003/10/Serialization/\x9b"
-
-
-async def put(road: Road, message: Any, queue: str = "") -> None:
-    """Send a message whose body is no plain data, as another client does."""
-    client = ServiceBusClient.from_connection_string(road.stack.values["ServiceBus"], ssl_context=tls_context())
-    async with client, client.get_queue_sender(queue or road.stack.values["GENERATION_QUEUE"]) as sender:
-        await sender.send_messages(message)
 
 
 def text(body: Mapping[str, Any]) -> str:
@@ -60,7 +51,7 @@ async def test_a_request_is_read_however_it_is_wrapped(road: Road) -> None:
 
     async def made(name: str) -> None:
         message = await road.message()
-        await put(road, SENDERS[name](message))
+        await road.app.put(SENDERS[name](message))
         await road.paid_once(await road.ended(key_of(message)), message["prompt"])
 
     await asyncio.gather(*map(made, SENDERS))
@@ -84,7 +75,7 @@ async def test_an_unreadable_message_is_kept_once_and_logged_in_one_line(road: R
     """One delivery, no failed call; the line at WARNING has the name of the archive, and it is there."""
     make, says = NOTHING[name]
     failures, seen = len(road.log.failures()), len(_kept(road))
-    await put(road, make(uuid4().hex))
+    await road.app.put(make(uuid4().hex))
     line = await road.log.wait(_is_kept, count=seen + 1)
     assert line["level"] == "WARNING"
     assert says in line["message"]

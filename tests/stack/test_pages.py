@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -23,6 +24,7 @@ from dev.commands import COMMANDS
 from dev.entities import SUBSCRIPTION
 from dev.stack import ROOT, Running, Stack
 from shared import worker
+from shared.adapters.net.tls import tls_context
 from shared.cli.main import run
 from shared.core.keys import Key
 from shared.core.money.limits import Effect, Limit
@@ -30,7 +32,7 @@ from shared.core.money.settings import Settings
 from shared.core.money.windows import Span
 from shared.core.safety.policy_file import parse_policy
 from shared.worker.accounts import Command
-from tests.stack.road import Ground
+from tests.stack.road import Ground, set_out
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 
@@ -122,6 +124,8 @@ async def place(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Asy
         async with up as stack, App(stack) as app:
             patch.chdir(folder)
             running.record(file, stack.values)
+            async with httpx.AsyncClient(base_url=stack.replicate_url, verify=tls_context()) as replicate:
+                await set_out(replicate)
             samples.write(folder / ".local" / "samples")
             shutil.copyfile(folder / ".local" / "samples" / "portraits.zip", folder / "portraits.zip")
             yield Place(stack, app, folder)
