@@ -2,8 +2,8 @@
 
 Rules of this file:
 1. A forked program is seen as `process.start` sees any other: it has a process id, streams, signals and an exit code.
-2. Only Linux tells a parent's end by a descriptor, and forks safely after imports. Elsewhere there is no fork server,
-   and programs start as always.
+2. Only Linux has descriptors of processes, and forks safely after imports. Elsewhere there is no fork server, and
+   programs start as always.
 3. The way a person's command starts them is tested by commands that have no fork server (tests/dev, tests/cli).
 """
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import Self
 
-#: A minute: some of the kills meet the load, and all that is lost comes back.
+#: A minute: some of the kills meet the load, and all that is lost is made up for.
 ARGUMENTS = ("--generations", "60", "--seconds", "14", "--every", "3")
 
 _SCRIPT = "import sys; from dev.chaos import main; sys.exit(main(sys.argv[1:]))"

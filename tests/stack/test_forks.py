@@ -126,7 +126,7 @@ async def test_a_program_that_fails_is_explained_as_any_other(server: ForkServer
 
 
 async def test_without_its_server_nothing_starts(server: ForkServer) -> None:
-    """What it had started lives on, and counts as killed: nobody is left who could tell its exit code."""
+    """What it had started lives on, and counts as killed: nobody is left who knows its exit code."""
     child = await process.start("it", command("live"), starter=server)
     os.kill(server.pid, signal.SIGKILL)
     with pytest.raises(StartError, match="The fork server has ended"):
