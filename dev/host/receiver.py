@@ -32,9 +32,11 @@ from shared.adapters.net.tls import tls_context
 
 LOGGER = logging.getLogger("dev.host")
 
-#: How long a receive call waits for a message; it ends after its first read of 0.2 s. A call for one message returns as
-#: soon as it arrives. A call for more would wait 0.2 s for the others.
+#: How long a receive call waits for a message while others run, which may finish: it ends after a read of 0.2 s.
+#: A call for one message returns as soon as it arrives. A call for more would wait 0.2 s for the others.
 RECEIVE_WAIT_S = 0.001
+#: The same while none runs. Each call asks the broker anew, which costs both of them CPU; a stop waits for its end.
+IDLE_WAIT_S = 0.5
 #: After a failure. The call needs time to open the link again, which takes half a second; a shorter wait would never
 #: succeed.
 REOPEN_WAIT_S = 2.0
@@ -59,7 +61,7 @@ class QueueListener:
         self._limit = settings.max_concurrent_calls
         self._renewal_s = settings.lock_renewal_s
         self._running: dict[asyncio.Task[bool], ServiceBusReceivedMessage] = {}
-        self._wait_s = RECEIVE_WAIT_S
+        self._reopens = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Receive until stopping is set, then wait for running calls."""
@@ -75,14 +77,15 @@ class QueueListener:
         await self._settle_finished()
 
     async def _receive(self) -> list[ServiceBusReceivedMessage]:
+        wait_s = REOPEN_WAIT_S if self._reopens else RECEIVE_WAIT_S if self._running else IDLE_WAIT_S
         try:
-            messages = await self._receiver.receive_messages(max_message_count=1, max_wait_time=self._wait_s)
+            messages = await self._receiver.receive_messages(max_message_count=1, max_wait_time=wait_s)
         except Exception as error:  # noqa: BLE001  # a broker that dies within a frame causes other errors in the client
             LOGGER.warning("receiving for %s failed: %s", self._function.name, type(error).__name__)
-            self._wait_s = REOPEN_WAIT_S
+            self._reopens = True
             await asyncio.sleep(REOPEN_PAUSE_S)
             return []
-        self._wait_s = RECEIVE_WAIT_S
+        self._reopens = False
         return messages
 
     async def _call(self, message: ServiceBusReceivedMessage) -> bool:
