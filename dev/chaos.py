@@ -74,10 +74,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seconds", type=at_least(1), default=50, help="seconds of load (default 50)")
     parser.add_argument("--every", type=more_than_nothing, default=4.0, help="seconds between two kills (default 4)")
     parser.add_argument("--seed", type=at_least(0), default=None, help="seed of the order of faults and kills")
+    parser.add_argument("--fork-server", type=int, help=argparse.SUPPRESS)  # a test's, see dev/forks.py
     arguments = parser.parse_args(argv)
     seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
     print(f"chaos with seed {seed}: {arguments.generations} generations in {arguments.seconds} s", flush=True)
-    with forking() as starter:
+    with forking(arguments.fork_server) as starter:
         problems = asyncio.run(_chaos(arguments, random.Random(seed), starter))
     for problem in problems:
         print(f"  BROKEN: {problem}")

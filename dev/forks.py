@@ -27,12 +27,15 @@ PACKAGES = ("dev.host", "shared", "servicebus_emulator", "replicate_simulator")
 
 
 @contextmanager
-def forking() -> Iterator[Starter]:
-    """Starts programs in forked processes, where the system can (rule 2)."""
+def forking(shared: int | None = None) -> Iterator[Starter]:
+    """Starts programs in forked processes, where the system can (rule 2); by a fork server that runs, if one is named.
+
+    ``shared`` is the descriptor of its socket, which this process has inherited.
+    """
     if sys.platform != "linux":
         yield execute
         return
-    with ForkServer() as server:
+    with ForkServer(shared=shared) as server:
         yield server
 
 
@@ -77,29 +80,38 @@ class Forked:
 class ForkServer:
     """``with ForkServer() as server``: a running fork server; calling it starts a program."""
 
-    def __init__(self, packages: Sequence[str] = PACKAGES) -> None:
+    def __init__(self, packages: Sequence[str] = PACKAGES, shared: int | None = None) -> None:
         self._packages = packages
-        self._control, self._other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control = None if shared is None else socket.socket(fileno=shared)
         self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "dev.fork_server", str(self._other.fileno()), *self._packages]
+        if self._control is not None:
+            return self
+        self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "dev.fork_server", str(other.fileno()), *self._packages]
         root = Path(__file__).parents[1]
-        self._server = subprocess.Popen(
-            command, pass_fds=[self._other.fileno()], cwd=root, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        self._other.close()
+        with other:
+            self._server = subprocess.Popen(
+                command, pass_fds=[other.fileno()], cwd=root, stdin=subprocess.DEVNULL, start_new_session=True
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._control.close()
+        self.control.close()
         if self._server is not None:
             self._server.wait()
 
     @property
+    def control(self) -> socket.socket:
+        """The socket on which it takes requests. A process that inherits it may send some of its own (``forking``)."""
+        assert self._control is not None  # noqa: S101  # it is entered
+        return self._control
+
+    @property
     def pid(self) -> int:
         """The process id of the server itself."""
-        assert self._server is not None  # noqa: S101  # it is entered
+        assert self._server is not None  # noqa: S101  # it is entered, and not somebody else's
         return self._server.pid
 
     async def __call__(self, command: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None) -> Forked:
@@ -115,7 +127,7 @@ class ForkServer:
         given, stdin = os.pipe()
         ours, theirs = zip(*(os.pipe() for _ in range(3)), strict=True)
         with suppress(OSError):  # it has ended: no process id comes
-            socket.send_fds(self._control, [json.dumps(request).encode()], [given, *theirs])
+            socket.send_fds(self.control, [json.dumps(request).encode()], [given, *theirs])
         for each in (given, *theirs):
             os.close(each)
         stdout, stderr, status = [await _reader(each) for each in ours]

@@ -9,6 +9,9 @@ import sys
 import tempfile
 from typing import Self
 
+from dev.forks import ForkServer
+from dev.process import Starter
+
 #: A minute: some of the kills meet the load, and all that is lost is made up for.
 ARGUMENTS = ("--generations", "60", "--seconds", "14", "--every", "3")
 
@@ -19,9 +22,10 @@ MOST_S = 220.0
 
 
 class Chaos:
-    """``with Chaos() as chaos``: begins at ``begin``, or at ``end``; is killed if nobody waited for its end."""
+    """``with Chaos(starter) as chaos``: begins at ``begin``, or at ``end``; is killed if nobody waited for its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, starter: Starter) -> None:
+        self._shared = [starter.control.fileno()] if isinstance(starter, ForkServer) else []
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # closed in __exit__
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,8 +41,11 @@ class Chaos:
     def begin(self) -> subprocess.Popen[bytes]:
         """Start it, if nobody has."""
         if self._process is None:
-            command = [sys.executable, "-c", _SCRIPT, *ARGUMENTS]
-            self._process = subprocess.Popen(command, stdout=self._said, stderr=subprocess.STDOUT)
+            shared = [text for number in self._shared for text in ("--fork-server", str(number))]
+            command = [sys.executable, "-c", _SCRIPT, *ARGUMENTS, *shared]
+            self._process = subprocess.Popen(
+                command, stdout=self._said, stderr=subprocess.STDOUT, pass_fds=self._shared
+            )
         return self._process
 
     def end(self) -> tuple[int, str]:

@@ -32,9 +32,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def chaos(request: pytest.FixtureRequest) -> Iterator[Chaos]:
+def chaos(request: pytest.FixtureRequest, starter: process.Starter) -> Iterator[Chaos]:
     """Chaos, which has begun if its test is among those to come and there are others to wait with."""
-    with Chaos() as found:
+    with Chaos(starter) as found:
         if {CHAOS} < {item.path.name for item in request.session.items} and "PYTEST_XDIST_WORKER" not in os.environ:
             found.begin()
         yield found
@@ -57,8 +57,8 @@ async def ground(starter: process.Starter) -> AsyncIterator[Ground]:
 
 @pytest_asyncio.fixture(scope="session")
 async def shipped(ground: Ground) -> AsyncIterator[Road]:
-    """A stack with the settings and the policy that ship. Its programs start as a person's command starts them."""
-    async with open_road(ground, starter=process.execute) as opened:
+    """A stack with the settings and the policy that ship."""
+    async with open_road(ground) as opened:
         yield opened
 
 

@@ -278,12 +278,10 @@ def later(deps: Dependencies, seconds: float) -> Dependencies:
 
 
 @asynccontextmanager
-async def open_road(
-    ground: Ground, overrides: Mapping[str, str] | None = None, starter: process.Starter | None = None
-) -> AsyncIterator[Road]:
-    """A road on a stack of its own. ``starter``: in place of the shared one."""
+async def open_road(ground: Ground, overrides: Mapping[str, str] | None = None) -> AsyncIterator[Road]:
+    """A road on a stack of its own."""
     log = HostLog()
-    running = Running(overrides, on_log=log.read, storage=ground.storage(), starter=starter or ground.starter)
+    running = Running(overrides, on_log=log.read, storage=ground.storage(), starter=ground.starter)
     async with (
         running as stack,
         App(stack) as app,

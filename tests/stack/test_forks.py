@@ -61,15 +61,20 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
         yield running
 
 
-def command(*arguments: str) -> list[str]:
+def command_of(*arguments: str) -> list[str]:
     """The command that starts the program."""
     return [sys.executable, "-m", "program", *arguments]
 
 
+def stat_of(pid: int) -> list[str]:
+    """The state of a process, its parent's id, and more that Linux knows; nothing if there is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.read_text(encoding="utf-8").rpartition(")")[2].split() if stat.exists() else []
+
+
 def runs(pid: int) -> bool:
     """Whether the process runs; one that has ended and was not waited for does not."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    return stat_of(pid)[:1] not in ([], ["Z"])
 
 
 async def all_end(pids: Sequence[int]) -> bool:
@@ -85,7 +90,7 @@ async def test_a_forked_program_is_started_as_any_other(server: ForkServer, tmp_
     """Its arguments, environment, folder, session and streams are its own; only its modules are in memory already."""
     lines: list[str] = []
     child = await process.start(
-        "it", command("a b", "c"), env={"ONLY": "this"}, cwd=tmp_path, on_stderr=lines.append, starter=server
+        "it", command_of("a b", "c"), env={"ONLY": "this"}, cwd=tmp_path, on_stderr=lines.append, starter=server
     )
     said = child.ready
     pid = int(child.text("ready"))
@@ -102,7 +107,7 @@ async def test_a_forked_program_is_started_as_any_other(server: ForkServer, tmp_
 
 async def test_programs_are_separate(server: ForkServer) -> None:
     """One is killed, another ends when its stdin is closed, a third one lives on."""
-    first, second, third = [await process.start("it", command(name), starter=server) for name in "abc"]
+    first, second, third = [await process.start("it", command_of(name), starter=server) for name in "abc"]
     assert len({child.process.pid for child in (first, second, third)}) == 3
     first.process.kill()
     assert await first.wait() == -signal.SIGKILL
@@ -118,19 +123,36 @@ async def test_programs_are_separate(server: ForkServer) -> None:
 async def test_a_program_that_fails_is_explained_as_any_other(server: ForkServer) -> None:
     """By its exit code, and by the last lines of its stderr."""
     with pytest.raises(StartError, match=r"it ended with exit code 7 before it was ready"):
-        await process.start("it", command("fail"), starter=server)
+        await process.start("it", command_of("fail"), starter=server)
     with pytest.raises(StartError, match=r"it ended with exit code 1 [\s\S]*ValueError: the reason"):
-        await process.start("it", command("raise"), starter=server)
+        await process.start("it", command_of("raise"), starter=server)
     with pytest.raises(ValueError, match="only `python -m MODULE` can be forked"):
         await process.start("it", [sys.executable, "-c", "pass"], starter=server)
 
 
+async def test_another_process_may_share_a_server(server: ForkServer) -> None:
+    """It inherits the socket, and its programs are forked by the same server; they end with their own parent."""
+    script = FAMILY.replace('ForkServer(("decimal",))', "ForkServer(shared=int(sys.argv[1]))")
+    script = script.replace(", server.pid]", "]")
+    number = server.control.fileno()
+    command = [sys.executable, "-c", script, str(number)]
+    parent = await asyncio.create_subprocess_exec(*command, pass_fds=[number], cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    (pid,) = json.loads(await parent.stdout.readline())["pids"]
+    assert stat_of(pid)[1] == str(server.pid)
+    parent.kill()
+    await parent.wait()
+    assert await all_end([pid])
+    child = await process.start("it", command_of("live"), starter=server)
+    assert await child.stop() == -signal.SIGTERM
+
+
 async def test_without_its_server_nothing_starts(server: ForkServer) -> None:
     """What it had started lives on, and counts as killed: nobody is left who knows its exit code."""
-    child = await process.start("it", command("live"), starter=server)
+    child = await process.start("it", command_of("live"), starter=server)
     os.kill(server.pid, signal.SIGKILL)
     with pytest.raises(StartError, match="The fork server has ended"):
-        await process.start("it", command("live"), starter=server)
+        await process.start("it", command_of("live"), starter=server)
     assert runs(int(child.text("ready")))
     assert await child.wait() == -signal.SIGKILL
     assert child.process.stdin is not None
