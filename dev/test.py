@@ -1,7 +1,7 @@
 """`python3 -m dev test [--quick] [pytest arguments]`: the checks and the tests, side by side.
 
 Without arguments several things run at once: four processes share the tests that can share a machine (shares.py);
-another runs the tests that start a whole local stack each and mostly wait for it; and the checks run. Many tests wait
+another runs the tests of the whole local stack, which mostly wait for it; and the checks run. Many tests wait
 for real time-outs: two processes would leave two cores idle for a third of the time.
 
 The crash schedules of flows that end in every way take minutes: `python3 -m dev crash_points` plays them. CI runs both.
