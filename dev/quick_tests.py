@@ -1,10 +1,15 @@
-"""The pytest plugin of `python3 -m dev test --quick`: fewer random examples.
+"""The pytest plugin of `python3 -m dev test --quick`: fewer random examples, and what no test without a process needs.
 
 Rules of this file:
 1. Every property test runs. Only the number of its random examples is smaller; what is written with ``@example`` is
    tried in full. A test that wants more examples than the others says so as a multiple of ``settings().max_examples``.
-2. `python3 -m dev test` and CI do not load this plugin, so there every example is tried.
+2. asyncio would install a handler of Ctrl-C for each run of a loop, two for each test. It leaves a handler alone that
+   is not Python's own.
+3. `python3 -m dev test` and CI do not load this plugin, so there every example is tried.
 """
+
+import signal
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -13,8 +18,14 @@ from hypothesis import settings
 EXAMPLES = 20
 
 
+def interrupted(_number: int, _frame: object) -> NoReturn:
+    """Do what Python's own handler does."""
+    raise KeyboardInterrupt
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Change the profile that the conftest has loaded, before any test module is imported."""
+    signal.signal(signal.SIGINT, interrupted)
     settings.register_profile("quick", settings.get_profile(settings.get_current_profile_name()), max_examples=EXAMPLES)
     settings.load_profile("quick")

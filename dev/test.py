@@ -26,7 +26,8 @@ SHARES = ["--shares", "4"]
 SHARED = ["python", "-m", *PYTEST, "-p", "dev.shares", *SHARES, "-n", "0"]
 
 #: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
-QUICK = [*SHARED, "-p", "dev.quick_tests", "-m", "not process and not long"]
+#: What a test prints is captured in Python: only a process would write past it.
+QUICK = [*SHARED, "--capture", "sys", "-p", "dev.quick_tests", "-m", "not process and not long"]
 
 STACK = [*PYTEST, "-p", "no:cacheprovider", *ALONE]
 OTHERS = [*SHARED, "-m", "not exhaustive", *(f"--ignore={folder}" for folder in ALONE)]
