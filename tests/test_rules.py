@@ -4,7 +4,7 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
 
 import function_app
@@ -76,14 +76,6 @@ OUTSIDERS = {
 
 #: What the platform itself, or its Service Bus and Storage extensions, read.
 PLATFORM = re.compile(r"APPLICATIONINSIGHTS_\w+|PYTHON_\w+|AzureWebJobsStorage__\w+|ServiceBus__\w+")
-
-
-def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module and of its classes, where pytest looks for tests."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, ast.ClassDef):
-            yield from statements(statement.body)
 
 
 def test_the_walk_finds_the_project() -> None:
@@ -160,16 +152,14 @@ def test_the_core_is_pure() -> None:
 
 
 def test_every_test_says_what_it_is_about() -> None:
-    """Each test has a sentence of docstring."""
-    silent = [
-        f"{name_of(path)}:{statement.name}"
-        for path in python("tests")
-        for statement in statements(ast.parse(path.read_text(encoding="utf-8"), name_of(path)).body)
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
-        and statement.name.startswith("test_")
-        and not ast.get_docstring(statement)
-    ]
-    assert silent == []
+    """The linter wants a docstring of each function (D102, D103), and nothing excuses a test."""
+    lint = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["ruff"]["lint"]
+    excused = {code for codes in (lint["ignore"], *lint["per-file-ignores"].values()) for code in codes}
+    assert lint["select"] == ["ALL"]
+    assert not excused & {"ALL", "D", "D1", "D10", "D102", "D103"}
+    silenced = re.compile(r"#.*noqa(?!:)|#.*noqa:.*\bD10?[23]?\b")
+    tests = [path for path in python("tests", "packages") if path != ITSELF]
+    assert [name_of(path) for path in tests if silenced.search(text_of(path))] == []
 
 
 def test_nothing_is_left_for_later() -> None:

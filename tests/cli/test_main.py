@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from azure.identity.aio import DefaultAzureCredential
 
+from dev.project_files import text_of
 from shared.cli.context import OperatorsApp
 from shared.cli.main import run
 from shared.config.settings import NAMES, Settings
@@ -123,8 +124,8 @@ def test_a_span_of_time_is_shown_in_two_units(seconds: float, text: str) -> None
 def test_the_app_does_not_import_the_command_line() -> None:
     """The command line's packages are not installed where the app runs."""
     for file in app():
-        if file.is_relative_to(ROOT / "shared" / "cli"):
-            continue
+        if file.is_relative_to(ROOT / "shared" / "cli") or "shared.cli" not in text_of(file):
+            continue  # it takes a second to parse the whole app
         for node in nodes(file):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dev.fakes.world import KEY
+from dev.project_files import text_of
 from shared.core.dependency import Dependency
 from shared.core.lifecycle.steps import METRICS, Step
 from shared.core.metric import Metric
@@ -24,7 +25,7 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 
 def calls(method: str) -> Iterator[tuple[str, set[str]]]:
     """Every ``telemetry.<method>(name, ...)`` of the source: the name, and the labels or facts given with it."""
-    for path in app():
+    for path in (path for path in app() if f".{method}(" in text_of(path)):
         for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
                 owner = node.func.value
@@ -43,8 +44,9 @@ def _texts(node: ast.expr) -> list[str]:
 
 def named_by_transitions() -> Iterator[tuple[str, set[str]]]:
     """Every ``happened(Step.NAME, ...)`` of the core, which is logged when it is saved."""
-    for path in app():
-        for node in nodes(path) if path.is_relative_to(ROOT / "shared" / "core") else ():
+    core = [path for path in app() if path.is_relative_to(ROOT / "shared" / "core")]
+    for path in (path for path in core if "happened(" in text_of(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "happened":
                 assert isinstance(node.args[0], ast.Attribute)
                 yield Step[node.args[0].attr].value, {keyword.arg for keyword in node.keywords if keyword.arg}
