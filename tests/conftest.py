@@ -28,7 +28,7 @@ STARTS: tuple[tuple[Any, str], ...] = (
 )
 
 #: Python's own 700, 10, 10 would look at everything younger than the tests themselves a dozen times a minute.
-COLLECTED_AFTER = (5_000, 20, 50)
+COLLECTED_AFTER = (50_000, 20, 50)
 
 #: The tests under way in this process that have not said that they start one.
 _unmarked: list[str] = []
