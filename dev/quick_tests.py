@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
 
 #: A quarter of the CPU time of the quick tests was spent on random examples: 39 s at Hypothesis's own 100 a test.
 EXAMPLES = 20
@@ -29,3 +30,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, interrupted)
     settings.register_profile("quick", settings.get_profile(settings.get_current_profile_name()), max_examples=EXAMPLES)
     settings.load_profile("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Read the table of Unicode before the process forks: it takes a second where no earlier run has stored it."""
+    st.text().validate()

@@ -15,6 +15,7 @@ Arguments select among these: `--quick tests/core -k price`.
 from dev.check import CHECKS, run_all
 
 ALONE = ("tests/stack",)
+IGNORED = [f"--ignore={folder}" for folder in ALONE]
 
 #: Failed tests are listed at the end; skipped ones print their reason, so that a test that never runs is noticed.
 PYTEST = ["pytest", "-q", "-rfEs"]
@@ -27,10 +28,10 @@ SHARED = ["python", "-m", *PYTEST, "-p", "dev.shares", *SHARES, "-n", "0"]
 
 #: Selected by marks (pyproject.toml); tests/conftest.py fails a test that starts a process without the mark.
 #: What a test prints is captured in Python: only a process would write past it.
-QUICK = [*SHARED, "--capture", "sys", "-p", "dev.quick_tests", "-m", "not process and not long"]
+QUICK = [*SHARED, *IGNORED, "--capture", "sys", "-p", "dev.quick_tests", "-m", "not process and not long"]
 
 STACK = [*PYTEST, "-p", "no:cacheprovider", *ALONE]
-OTHERS = [*SHARED, "-m", "not exhaustive", *(f"--ignore={folder}" for folder in ALONE)]
+OTHERS = [*SHARED, "-m", "not exhaustive", *IGNORED]
 
 
 def main(argv: list[str]) -> int:
