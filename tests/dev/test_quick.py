@@ -12,6 +12,7 @@ from _pytest.mark.expression import Expression
 from dev import check, commands, shares
 from dev import test as command
 from dev.check import compiling
+from dev.quick_tests import pytest_ignore_collect as ignored
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +61,16 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
     folders = Counter(test.split("/")[1] for test in quick)
     assert set(folders) >= FOLDERS
     assert "stack" not in folders
+    unread = {path for path in {test.partition("::")[0] for test in quick} if ignored(ROOT / path)}
+    assert unread == set(), "it says of all its tests that they are none of these"
+
+
+def test_a_file_that_has_no_quick_test_is_not_imported() -> None:
+    """It says so of all its tests; another is collected, whatever single tests of it are."""
+    assert ignored(ROOT / "tests" / "reliability" / "test_outage.py")
+    assert ignored(ROOT / "tests" / "worker" / "test_imports.py")
+    assert not ignored(Path(__file__))
+    assert not ignored(ROOT / "tests")
 
 
 def test_all_of_them_run_without_it() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ def checked(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
+@cache
 def workflow(name: str) -> dict[str, Any]:
-    """One workflow as data."""
+    """One workflow as data. The tests only read it."""
     content: dict[str, Any] = YAML(typ="safe").load((ROOT / ".github" / "workflows" / name).read_text(encoding="utf-8"))
     return content
 
