@@ -89,6 +89,7 @@ class World:
 
     async def finished(self, prediction_id: str) -> JSON:
         """Reads a prediction until it is terminal, and not while it runs: each look costs as much as all else."""
+        await asyncio.sleep(STARTS_S + RUNS_S)
         return await self.until(prediction_id, lambda seen: seen["status"] in TERMINAL, RUNS_S)
 
     async def run(self, model: str, prompt: str = "a red fox", **inputs: Any) -> JSON:
