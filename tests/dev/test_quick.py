@@ -62,7 +62,7 @@ def test_it_is_all_but_processes_and_the_long_ones(request: pytest.FixtureReques
     assert set(folders) >= FOLDERS
     assert "stack" not in folders
     unread = {path for path in {test.partition("::")[0] for test in quick} if ignored(ROOT / path)}
-    assert unread == set(), "it says of all its tests that they are none of these"
+    assert unread == set(), "it says of all its tests that they start a process or are long"
 
 
 def test_a_file_that_has_no_quick_test_is_not_imported() -> None:
