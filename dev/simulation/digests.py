@@ -10,15 +10,20 @@ Rules of this file:
    those of one ``Digests``, which alone can compare its digests.
 4. A type with a method ``state`` says itself what of it counts.
 5. The order in a set is left out: nothing that gives the same twice depends on it.
-6. A walk is a list of parts that can be read in one way only. Texts, bytes and None stand for themselves, a plain
-   number is a tuple of one, the beginning of something with parts is a tuple of two, and every other part is a number
-   of this ``Digests``. ``marshal`` writes each type apart.
+6. ``pickle`` walks what can change, because it is a walk in C. What it writes can be read in one way only; it writes
+   what can change once, and its place from then on. Every value is a persistent id to it, so that which of two equal
+   texts or tuples a state has is left out: its number, or for a tuple the list of its parts.
+7. The parts of something frozen are a list that can be read in one way only, too. Texts, bytes and None stand for
+   themselves, a plain number is a tuple of one, the beginning of something with parts is a tuple of two, and every
+   other part is a number of this ``Digests``. ``marshal`` writes each type apart.
 """
 
 import hashlib
+import io
 import marshal
+import pickle
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
@@ -46,9 +51,9 @@ class Digests:
         """The digest of all that is reached from here."""
         if len(self.known) > MOST_KNOWN:
             self.known.clear()
-        walk = _Walk(self)
-        walk.add((whole,))
-        return hashlib.sha256(marshal.dumps(walk.parts, _BY_VALUE)).digest()
+        written = io.BytesIO()
+        _Walk(self, written).dump(whole)
+        return hashlib.sha256(written.getbuffer()).digest()
 
     def number(self, value: Any) -> int:
         """The number of a hashable value: the same for the same."""
@@ -56,9 +61,9 @@ class Digests:
 
     def of_frozen(self, each: object, kind: type[Any]) -> int:
         """The number of a frozen value, which is known by its address from then on."""
-        walk = _Walk(self, by_value=True)
-        _named(walk, each, kind)
-        number = self.number((kind, marshal.dumps(walk.parts, _BY_VALUE)))
+        parts = _Parts(self)
+        parts.add(_fields_of(kind)(each))
+        number = self.number((kind, marshal.dumps(parts.found, _BY_VALUE)))
         self.known[id(each)] = each, number
         return number
 
@@ -67,24 +72,137 @@ class Digests:
         kind = type(each)
         if kind is str or (kind is tuple and set(map(type, each)) == {str}):
             return self.number((kind, each))
-        walk = _Walk(self, by_value=True)
-        walk.add((each,))
-        return self.number(marshal.dumps(walk.parts, _BY_VALUE))
+        parts = _Parts(self)
+        parts.add((each,))
+        return self.number(marshal.dumps(parts.found, _BY_VALUE))
 
 
-class _Walk:
-    """One walk: ``parts`` is all that was met, so that it can only be read in one way."""
+class _Walk(pickle.Pickler):
+    """One walk through what can change."""
 
-    def __init__(self, digests: Digests, *, by_value: bool = False) -> None:
+    def __init__(self, digests: Digests, file: io.BytesIO) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.digests = digests
-        self.by_value = by_value
-        self.parts: list[Any] = []
-        self._places: dict[int, int] = {}
-        self._alive: list[Any] = []
+        #: The places of the sets, and the sets themselves: nothing else may come to live at their addresses.
+        self.places: dict[int, tuple[int, Any]] = {}
+
+    def persistent_id(self, each: Any) -> Any:
+        """What stands for a value; nothing for what can change."""
+        kind = type(each)
+        if kind in _AS_IT_IS:
+            return None
+        if kind is str:
+            return self.digests.number(each)
+        number_of = _NUMBERED.get(kind) or _learned(kind)
+        return number_of(self, each, kind)
+
+    def reducer_override(self, each: Any) -> tuple[Any, ...]:
+        """How something that can change is taken apart, if it is not of a type that pickle knows."""
+        kind = type(each)
+        return (_TAKEN_APART.get(kind) or _learned_apart(kind))(each, kind)
+
+
+_Number = Callable[[_Walk, Any, type[Any]], Any]
+
+
+def _learned(kind: type[Any]) -> _Number:
+    """How a value of this kind is numbered."""
+    how = _NUMBERED[kind] = _numbered(kind)
+    return how
+
+
+def _numbered(kind: type[Any]) -> _Number:
+    leaf = _leaf_of(kind)
+    if leaf is not None:
+        what = leaf
+        return lambda walk, each, kind: walk.digests.number((kind, what(each)))
+    return _frozen if is_frozen(kind) else _nothing
+
+
+def _nothing(_walk: _Walk, _each: Any, _kind: type[Any]) -> None:
+    """It can change."""
+
+
+def _bytes(walk: _Walk, each: bytes, kind: type[Any]) -> int:
+    return walk.digests.number((kind, each))
+
+
+def _frozen(walk: _Walk, each: Any, kind: type[Any]) -> int:
+    known = walk.digests.known.get(id(each))
+    return known[1] if known else walk.digests.of_frozen(each, kind)
+
+
+def _tuple(walk: _Walk, each: tuple[Any, ...], kind: type[Any]) -> int | list[Any]:
+    if set(map(type, each)) <= _TEXTS:
+        return walk.digests.number((kind, each))
+    return [walk.digests.number(kind), *each]
+
+
+def _set(walk: _Walk, each: Any, kind: type[Any]) -> int | list[int]:
+    """Where a set is, or, the first time, what is in it."""
+    new = len(walk.places)
+    place, _ = walk.places.setdefault(id(each), (new, each))
+    if place != new:
+        return -1 - place
+    return [walk.digests.number(kind), *sorted(map(walk.digests.of_member, each))]
+
+
+_NUMBERED: dict[type[Any], _Number] = {bytes: _bytes, tuple: _tuple, set: _set, frozenset: _set}
+
+#: What pickle writes by value itself, and what it takes apart and knows by its place.
+_AS_IT_IS = frozenset({type(None), bool, int, float, list, dict})
+
+_TEXTS = frozenset({str})
+
+#: A type, nothing, and all parts: these follow when the place of the whole is known, for one of them may have it.
+_Apart = Callable[[Any, type[Any]], tuple[Any, ...]]
+
+
+def _learned_apart(kind: type[Any]) -> _Apart:
+    how = _TAKEN_APART[kind] = _apart(kind)
+    return how
+
+
+def _apart(kind: type[Any]) -> _Apart:
+    if issubclass(kind, MappingProxyType):
+        return lambda each, kind: (kind, (), dict(each))
+    if kind is MethodType or _is_frozen_outside(kind):
+        get = _fields_of(kind)
+        return lambda each, kind: (kind, (), [*get(each)])
+    if hasattr(kind, "state"):
+        return lambda each, kind: (kind, (), each.state())
+    # What pickle and copy would make another of.
+    plain = all(getattr(kind, how) is getattr(object, how) for how in ("__reduce__", "__reduce_ex__", "__getstate__"))
+    slots = any(vars(base).get("__slots__") for base in kind.__mro__)
+    return _plain if plain and kind.__dictoffset__ and not slots else _reduced
+
+
+def _plain(each: Any, kind: type[Any]) -> tuple[Any, ...]:
+    own = vars(each)
+    return kind, (), [_SHAPES.setdefault((kind, *own), len(_SHAPES)), *own.values()]
+
+
+def _reduced(each: Any, kind: type[Any]) -> tuple[Any, ...]:
+    made: str | tuple[Any, ...] = each.__reduce_ex__(4)
+    if isinstance(made, str):
+        raise TypeError(f"{kind.__qualname__} says no more of itself than a name")
+    return made
+
+
+#: What was found out so far.
+_TAKEN_APART: dict[type[Any], _Apart] = {}
+
+
+class _Parts:
+    """The parts of something frozen, all of which are values."""
+
+    def __init__(self, digests: Digests) -> None:
+        self.digests = digests
+        self.found: list[Any] = []
 
     def add(self, several: Iterable[Any]) -> None:
         """Add each of these and all that is reached from it, in their order."""
-        append, known = self.parts.append, self.digests.known
+        append, known = self.found.append, self.digests.known
         for each in several:
             kind = type(each)
             if kind in _ITSELF:
@@ -94,139 +212,80 @@ class _Walk:
             elif id(each) in known:
                 append(known[id(each)][1])
             else:
-                (_HOW.get(kind) or _learned(kind))(self, each, kind)
-
-    def opens(self, each: Any, shape: Any, size: int = 0) -> bool:
-        """Whether this is new here: then so many parts of something of this shape follow."""
-        if not self.by_value:
-            new = len(self._places)
-            place = self._places.setdefault(id(each), new)
-            if place != new:
-                self.parts.append((_AGAIN, place))
-                return False
-            self._alive.append(each)  # nothing else may come to live at its address
-        self.parts.append((_SHAPES.setdefault(shape, len(_SHAPES)), size))
-        return True
+                (_HOW.get(kind) or _learned_part(kind))(self, each, kind)
 
     def open(self, shape: Any, size: int) -> None:
         """So many parts of something of this shape follow."""
-        self.parts.append((_SHAPES.setdefault(shape, len(_SHAPES)), size))
+        self.found.append((_SHAPES.setdefault(shape, len(_SHAPES)), size))
 
 
-_How = Callable[[_Walk, Any, type[Any]], None]
+_How = Callable[[_Parts, Any, type[Any]], None]
 
 
-def _learned(kind: type[Any]) -> _How:
+def _learned_part(kind: type[Any]) -> _How:
     """How something of this kind is added."""
     how = _HOW[kind] = _how(kind)
     return how
 
 
 def _how(kind: type[Any]) -> _How:
-    leaf = next((leaf for kinds, leaf in _LEAVES if issubclass(kind, kinds)), None)
+    leaf = _leaf_of(kind)
     if leaf is not None:
-        return _leaf_by(leaf)
+        what = leaf
+        return lambda parts, each, kind: parts.found.append(parts.digests.number((kind, what(each))))
     if is_frozen(kind):
-        return _frozen
+        return lambda parts, each, kind: parts.found.append(parts.digests.of_frozen(each, kind))
     if issubclass(kind, (dict, MappingProxyType)):
-        return _mapping
+        return _add_mapping
     if issubclass(kind, (set, frozenset)):
-        return _set
-    if kind in _SEQUENCES:
-        return _SEQUENCES[kind]
+        return _add_set
+    if kind in (list, tuple):
+        return _add_sequence
+    if kind is deque:
+        return _add_deque
     if kind is MethodType or _is_frozen_outside(kind):
-        return _named_once
-    if hasattr(kind, "state"):
-        return _stated
-    # What pickle and copy would make another of.
-    plain = all(getattr(kind, how) is getattr(object, how) for how in ("__reduce__", "__reduce_ex__", "__getstate__"))
-    slots = any(vars(base).get("__slots__") for base in kind.__mro__)
-    return _plain if plain and kind.__dictoffset__ and not slots else _reduced
+        return _add_fields
+    return _refuse
 
 
-def _leaf_by(what: "_Leaf") -> _How:
-    def add(walk: _Walk, each: Any, kind: type[Any]) -> None:
-        walk.parts.append(walk.digests.number((kind, what(each))))
-
-    return add
+def _refuse(_parts: _Parts, _each: Any, kind: type[Any]) -> None:
+    raise TypeError(f"{kind.__qualname__} can change, and is in something that is frozen")
 
 
-def _frozen(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    walk.parts.append(walk.digests.of_frozen(each, kind))
+def _add_fields(parts: _Parts, each: Any, kind: type[Any]) -> None:
+    parts.open(kind, 0)
+    parts.add(_fields_of(kind)(each))
 
 
-def _mapping(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    if walk.opens(each, kind, len(each)):
-        if each:
-            walk.add(each)
-            walk.add(each.values())
-        _add_own(walk, each, kind)
+def _add_mapping(parts: _Parts, each: Any, kind: type[Any]) -> None:
+    parts.open(kind, len(each))
+    parts.add(each)
+    parts.add(each.values())
+    _add_own(parts, each, kind)
 
 
-def _set(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    if walk.opens(each, kind, len(each)):
-        if each:
-            walk.parts += sorted(map(walk.digests.of_member, each))
-        _add_own(walk, each, kind)
+def _add_set(parts: _Parts, each: Any, kind: type[Any]) -> None:
+    parts.open(kind, len(each))
+    parts.found += sorted(map(parts.digests.of_member, each))
+    _add_own(parts, each, kind)
 
 
-def _list(walk: _Walk, each: list[Any], kind: type[Any]) -> None:
-    if walk.opens(each, kind, len(each)) and each:
-        walk.add(each)
+def _add_sequence(parts: _Parts, each: Any, kind: type[Any]) -> None:
+    parts.open(kind, len(each))
+    parts.add(each)
 
 
-def _tuple(walk: _Walk, each: tuple[Any, ...], kind: type[Any]) -> None:
-    walk.open(kind, len(each))
-    walk.add(each)
+def _add_deque(parts: _Parts, each: deque[Any], kind: type[Any]) -> None:
+    parts.open((kind, each.maxlen), len(each))
+    parts.add(each)
 
 
-def _deque(walk: _Walk, each: deque[Any], kind: type[Any]) -> None:
-    if walk.opens(each, (kind, each.maxlen), len(each)):
-        walk.add(each)
-
-
-def _named_once(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    if walk.opens(each, kind):
-        walk.add(_parts_of(kind)(each))
-
-
-def _named(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    walk.add(_parts_of(kind)(each))
-
-
-def _stated(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    _refuse_in_frozen(walk, kind)
-    if walk.opens(each, kind):
-        walk.add((each.state(),))
-
-
-def _plain(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    _refuse_in_frozen(walk, kind)
-    own = vars(each)
-    if walk.opens(each, (kind, *own)):
-        walk.add(own.values())
-
-
-def _reduced(walk: _Walk, each: Any, kind: type[Any]) -> None:
-    _refuse_in_frozen(walk, kind)
-    made: str | tuple[Any, ...] = each.__reduce_ex__(4)
-    if isinstance(made, str):
-        raise TypeError(f"{kind.__qualname__} says no more of itself than a name")
-    if walk.opens(each, kind, len(made)):
-        walk.add(list(part) if isinstance(part, Iterator) else part for part in made)
-
-
-def _refuse_in_frozen(walk: _Walk, kind: type[Any]) -> None:
-    if walk.by_value:
-        raise TypeError(f"{kind.__qualname__} can change, and is in something that is frozen")
-
-
-def _add_own(walk: _Walk, each: Any, kind: type[Any]) -> None:
+def _add_own(parts: _Parts, each: Any, kind: type[Any]) -> None:
     """Add what a subclass of a mapping or a set has beside its items."""
     if kind.__dictoffset__:
         own = vars(each)
-        walk.open((dict, *own), len(own))
-        walk.add(own.values())
+        parts.open((dict, *own), len(own))
+        parts.add(own.values())
 
 
 def _is_frozen_outside(kind: type[Any]) -> bool:
@@ -234,19 +293,24 @@ def _is_frozen_outside(kind: type[Any]) -> bool:
     return is_dataclass(kind) and bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
 
 
-def _parts_of(kind: type[Any]) -> "_Parts":
+def _fields_of(kind: type[Any]) -> "_Fields":
     """All parts of a method, or of a frozen value, as a tuple."""
-    if kind not in _PARTS:
+    if kind not in _FIELDS:
         names = [each.name for each in fields(kind)]
         get = attrgetter(*names) if names else lambda _: ()
-        _PARTS[kind] = get if len(names) != 1 else lambda each: (get(each),)
-    return _PARTS[kind]
+        _FIELDS[kind] = get if len(names) != 1 else lambda each: (get(each),)
+    return _FIELDS[kind]
 
 
-_Parts = Callable[[Any], tuple[Any, ...]]
+_Fields = Callable[[Any], tuple[Any, ...]]
 
 
 _Leaf = Callable[[Any], Any]
+
+
+def _leaf_of(kind: type[Any]) -> _Leaf | None:
+    """What a value of this kind is told by, if it has no parts."""
+    return next((leaf for kinds, leaf in _LEAVES if issubclass(kind, kinds)), None)
 
 
 def _moment(each: Any) -> Any:
@@ -284,12 +348,7 @@ _LEAVES: tuple[tuple[tuple[type[Any], ...], _Leaf], ...] = (
 _ITSELF = frozenset({str, bytes, type(None)})
 _NUMBER = frozenset({int, bool, float})
 
-_SEQUENCES: dict[type[Any], _How] = {list: _list, tuple: _tuple, deque: _deque}
-
 #: What was found out so far: how those of a type are added, what its parts are, and the number of each shape.
 _HOW: dict[type[Any], _How] = {}
-_PARTS: dict[type[Any], _Parts] = {MethodType: attrgetter("__func__", "__self__")}
+_FIELDS: dict[type[Any], _Fields] = {MethodType: attrgetter("__func__", "__self__")}
 _SHAPES: dict[Any, int] = {}
-
-#: No shape has this number.
-_AGAIN = -1

@@ -10,6 +10,7 @@ Rules of this file:
 import gc
 import types
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 
@@ -32,7 +33,7 @@ def functions_in(folder: Path) -> Functions:
 
 def patch(functions: Functions, file: Path, before: str, after: str) -> None:
     """Give the functions whose code differs between the two texts of the file the code of the second."""
-    for old, new in _changed(_compiled(before, file), _compiled(after, file), file):
+    for old, new in _changed(compiled(before, file), compiled(after, file), file):
         live = functions.get((str(file), old))
         if not live:
             raise CannotPatchError(f"{file.name}: no function in memory has the code of {old.co_qualname}")
@@ -40,7 +41,9 @@ def patch(functions: Functions, file: Path, before: str, after: str) -> None:
             each.__code__ = new
 
 
-def _compiled(text: str, file: Path) -> types.CodeType:
+@cache  # several guards are in one file
+def compiled(text: str, file: Path) -> types.CodeType:
+    """The code of a file with this text."""
     return compile(text, str(file), "exec", dont_inherit=True)
 
 

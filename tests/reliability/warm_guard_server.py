@@ -14,10 +14,11 @@ Rules of this file:
 import gc
 import json
 import os
+import re
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import IO, Any
 
 import pytest
 
-from tests.reliability.guard_patches import CannotPatchError, Functions, functions_in, patch
+from tests.reliability.guard_patches import CannotPatchError, Functions, compiled, functions_in, patch
 from tests.reliability.guard_server import OPTIONS, Ran, answer, read_ran
 
 
@@ -36,12 +37,14 @@ class WarmServer:
         self.copy = copy
         self.answers = answers
         self.functions: Functions = {}
+        self.items: dict[str, list[pytest.Item]] = {}
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_finish(self) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         """All is in memory: what is found now is found in no time."""
         gc.unfreeze()
         self.functions = functions_in(self.copy)
+        self.items = by_ids(session.items)
         gc.freeze()
 
     @pytest.hookimpl(tryfirst=True)
@@ -49,19 +52,26 @@ class WarmServer:
         """Replaces pytest's loop."""
         answer(self.answers, Ran(trouble="not all was collected" if session.testsfailed else ""))
         for line in sys.stdin:
-            answer(self.answers, forked(partial(self.run, session, json.loads(line))))
+            asked = json.loads(line)
+            for file in asked["edits"]:
+                compiled(self.text_of(file), self.copy / file)  # each fork has it from here
+            answer(self.answers, forked(partial(self.run, session, asked)))
         return True
+
+    def text_of(self, file: str) -> str:
+        """The text of a file as it is in memory."""
+        return (self.copy / file).read_text(encoding="utf-8")
 
     def run(self, session: pytest.Session, asked: dict[str, Any], ran: Ran) -> None:
         """In the fork: take the guard out, and run the tests up to the first that is red."""
         try:
             for file, text in asked["edits"].items():
-                patch(self.functions, self.copy / file, (self.copy / file).read_text(encoding="utf-8"), text)
+                patch(self.functions, self.copy / file, self.text_of(file), text)
         except CannotPatchError as error:
             ran.trouble = str(error)
             return
         session.config.pluginmanager.register(ran)
-        items = list(asked_for(session.items, asked["tests"]))
+        items = [item for test in asked["tests"] for item in self.items.get(test, ())]
         ran.trouble = "" if items else "no such test"
         for item in items:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -89,11 +99,14 @@ def forked(act: Callable[[Ran], None]) -> Ran:
             os._exit(code)
 
 
-def asked_for(items: list[pytest.Item], tests: list[str]) -> Iterator[pytest.Item]:
-    """The tests of these ids: of a file, a class, a function or a case, as on pytest's command line."""
+def by_ids(items: list[pytest.Item]) -> dict[str, list[pytest.Item]]:
+    """The tests by all ids that mean them: of a file, a class, a function or a case, as on pytest's command line."""
+    found: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if any(item.nodeid == test or item.nodeid.startswith((f"{test}::", f"{test}[")) for test in tests):
-            yield item
+        whole = item.nodeid
+        for end in (*(each.start() for each in re.finditer(r"::|\[", whole)), len(whole)):
+            found.setdefault(whole[:end], []).append(item)
+    return found
 
 
 def main(argv: list[str]) -> int:
