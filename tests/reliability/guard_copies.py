@@ -33,7 +33,7 @@ EDITED_AT_NS = 10**9
 def copied(to: Path) -> Path:
     """Copy the parts of the project, with its bytecode: to compile all of it anew takes longer than all else here.
 
-    Python takes bytecode for a file of one time and size only: those of the copy are the original's, until it is edited.
+    Python takes bytecode for a file of one time and size only: those of a copy are its original's, until it is edited.
     """
     for part in PARTS:
         shutil.copytree(PROJECT / part, to / part)
