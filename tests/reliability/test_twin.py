@@ -21,6 +21,7 @@ from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import at_rest
 from dev.simulation.performing import Cases
 from dev.simulation.schedules import End, Faced, Flow, Stage, Webhook, raw_of
+from dev.simulation.snapshots import Snapshot
 from shared import worker
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation
@@ -105,13 +106,40 @@ def _step_in_turn(pair: list[Coroutine[Any, Any, None]]) -> None:
                 pair.remove(handler)
 
 
-async def played(flow: Flow, stage: Stage, world: TwinWorld) -> World:
-    """A flow, run from an empty world to rest."""
+async def faced(flow: Flow, stage: Stage, world: TwinWorld) -> None:
+    """A flow, run from an empty world until its event was met."""
     await stage.open()
     await world.face(await flow.prepare(stage))
+
+
+async def settled(stage: Stage) -> World:
+    """The rest of it."""
     await stage.settle()
     at_rest(stage.watch)
-    return world
+    return stage.world
+
+
+@cache
+def all_faced(_flow: Flow, _twins: Twins) -> list[tuple[Cases, Snapshot[Stage]]]:
+    """How a flow's event was met so far, with the ends and webhooks that it took for the same."""
+    return []
+
+
+def met(flow: Flow, end: End, webhook: Webhook, twins: Twins) -> tuple[Cases, Stage]:
+    """A flow whose event was met. That is played once for those that it takes for the same, and then copied."""
+    so_far = all_faced(flow, twins)
+    for cases, kept in so_far:
+        if (end, webhook) in cases:
+            stage = kept.copy()
+            break
+    else:
+        world = TwinWorld(twins)
+        stage = Stage(end, webhook, Fault(), world)
+        run(faced(flow, stage, world))
+        cases = stage.alike
+        so_far.append((cases, Snapshot(stage)))
+    stage.in_case(end, webhook)
+    return cases, stage
 
 
 @cache
@@ -126,10 +154,9 @@ def left(flow: Flow, end: End, webhook: Webhook, twins: Twins) -> Mapping[str, A
     for cases, leaves in so_far:
         if (end, webhook) in cases:
             return leaves
-    world = TwinWorld(twins)
-    stage = Stage(end, webhook, Fault(), world)
-    leaves = state(run(played(flow, stage, world)))
-    so_far.append((stage.alike, leaves))
+    cases, stage = met(flow, end, webhook, twins)
+    leaves = state(run(settled(stage)))
+    so_far.append((cases & stage.alike, leaves))
     return leaves
 
 
@@ -221,8 +248,7 @@ def test_twice_leaves_what_once_leaves(twins: Twins) -> None:
 
 def test_a_time_that_is_there_is_not_one_that_is_not() -> None:
     """A time counts only as present or absent; everything else is compared."""
-    world = TwinWorld(Twins.NONE)
-    run(played(FLOWS[0], Stage(FLOWS[0].ends[0], Webhook.ONCE, Fault(), world), world))
+    world = run(settled(met(FLOWS[0], FLOWS[0].ends[0], Webhook.ONCE, Twins.NONE)[1]))
     (generation,) = world.store.saved_generations.values()
     assert isinstance(generation, Generation)
     attempt = generation.attempt
