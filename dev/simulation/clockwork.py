@@ -101,7 +101,7 @@ class Clockwork:
 
     def note(self, line: str) -> None:
         """Write a line with the current time into the trace."""
-        self.trace.write(f"{self.world.time:%H:%M:%S.%f} {line}")
+        self.trace.write(f"{self.world.time.time().isoformat('microseconds')} {line}")
 
     def _step(self, process: Process, call: Call) -> None:
         if call not in process.calls:

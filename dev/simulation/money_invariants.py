@@ -6,7 +6,8 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
@@ -37,21 +38,54 @@ def moves_of(before: AnyGeneration | None, transition: Transition[AnyGeneration]
     return (Move.RESOLVE,) if isinstance(after, Generation) and after.state.ended else ()
 
 
-def broken_books(account: Account, entries: Iterable[LedgerEntry]) -> str:
-    """The first promise that an account's books break; empty if they keep all."""
-    sums, buckets, head, seq = dict.fromkeys(SUMS, 0), Counter[tuple[str, str]](), "", 0
-    periods: Counter[str] = Counter()
-    for entry in entries:
-        seq += 1
-        if (entry.seq, entry.previous, entry.digest) != (seq, head, _digest_of(entry)):
-            return f"the chain is whole: entry {seq}"
-        head = entry.digest
-        periods[entry.entry_id] += entry.move is Move.ALLOWANCE
+@dataclass(slots=True)
+class _Books:
+    """What a ledger's entries add up to."""
+
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUMS, 0))
+    buckets: Counter[tuple[str, str]] = field(default_factory=Counter)
+    allowances: Counter[str] = field(default_factory=Counter)
+    head: str = ""
+    seq: int = 0
+    whole: bool = True
+
+    def add(self, entry: LedgerEntry) -> bool:
+        """Add an entry; whether it is the next of the chain."""
+        self.seq += 1
+        if (entry.seq, entry.previous, entry.digest) != (self.seq, self.head, _digest_of(entry)):
+            return False
+        self.head = entry.digest
+        self.allowances[entry.entry_id] += entry.move is Move.ALLOWANCE
         for name in SUMS:
-            sums[name] += getattr(entry, name)
+            self.sums[name] += getattr(entry, name)
         for change in entry.buckets:
-            buckets[change.terms.bucket_id, "available"] += change.available
-            buckets[change.terms.bucket_id, "held"] += change.held
+            self.buckets[change.terms.bucket_id, "available"] += change.available
+            self.buckets[change.terms.bucket_id, "held"] += change.held
+        return True
+
+
+#: The entries of an account as they were when they were last added up, and what they came to: from these the rest goes
+#: on, if they are what it begins with.
+_ADDED: dict[str, tuple[list[LedgerEntry], _Books]] = {}
+
+
+def _added(account_id: str, entries: Sequence[LedgerEntry]) -> _Books:
+    """What the entries add up to, as far as the chain is whole."""
+    before, books = _ADDED.pop(account_id, ([], _Books()))
+    if before != entries[: len(before)]:
+        before, books = [], _Books()
+    books.whole = all(map(books.add, entries[len(before) :]))
+    if books.whole:
+        _ADDED[account_id] = list(entries), books
+    return books
+
+
+def broken_books(account: Account, entries: Sequence[LedgerEntry]) -> str:
+    """The first promise that an account's books break; empty if they keep all."""
+    books = _added(account.account_id, entries)
+    if not books.whole:
+        return f"the chain is whole: entry {books.seq}"
+    sums, buckets, seq, head, periods = books.sums, books.buckets, books.seq, books.head, books.allowances
     have = {
         (each.terms.bucket_id, what): getattr(each, what) for each in account.buckets for what in ("available", "held")
     }

@@ -21,7 +21,7 @@ from dev.simulation.approvers import APPROVER, ASKS, Approvers
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
 from dev.simulation.effects import DEPENDENCIES, Crash, Mode, failed, watched
 from dev.simulation.invariants import Observer, after_step, at_rest
-from dev.simulation.promise import require
+from dev.simulation.promise import Broken
 from dev.simulation.replicate_life import ReplicateLife
 from dev.simulation.weather import Rates, Weather
 from shared import worker
@@ -102,8 +102,10 @@ class Simulation:
             self.clock.plan(self.weather.between(0, FAULTS_S), self._outage)
         calm = start + timedelta(seconds=FAULTS_S)
         self.clock.plan(FAULTS_S, self._calm)
+        bound = calm + timedelta(seconds=BOUND_S)
         while self.world.time < calm or not self._settled():
-            require(self.world.time <= calm + timedelta(seconds=BOUND_S), "everything settles", self._unsettled())
+            if self.world.time > bound:
+                raise Broken(f"everything settles: {self._unsettled()}")
             self.clock.next()
             self._carry()
         at_rest(self.watch)

@@ -66,8 +66,10 @@ def _with_room(world: World) -> Iterator[Key]:
     """What waits for a turn that it does not have, and would exceed no bound with it."""
     in_hand: list[Key] | None = None
     for key, generation in world.store.saved_generations.items():
+        if generation.reason is not Reason.WAITS_FOR_TURN or generation.state.ended:
+            continue
         row = world.index.rows.get(key)
-        if generation.reason is not Reason.WAITS_FOR_TURN or generation.state.ended or row is None or row.turn:
+        if row is None or row.turn:
             continue
         if in_hand is None:
             in_hand = [each for each, other in world.index.rows.items() if other.turn is not None]
@@ -76,8 +78,9 @@ def _with_room(world: World) -> Iterator[Key]:
 
 
 def _in_flight(generation: AnyGeneration) -> bool:
-    paused = generation.reason in (Reason.PAUSED, Reason.WAITS_FOR_TURN)
-    return isinstance(generation, Generation) and not generation.state.ended and not paused
+    if generation.state.ended or not isinstance(generation, Generation):
+        return False
+    return generation.reason not in (Reason.PAUSED, Reason.WAITS_FOR_TURN)
 
 
 def _counts(world: World, counted: Iterable[Key], about: Iterable[Key]) -> Iterator[Count]:
