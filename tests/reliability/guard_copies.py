@@ -104,7 +104,7 @@ class Copies:
     @cached_property
     def warm(self) -> WarmCopy:
         """The one in memory."""
-        return self._opening.enter_context(opened_warm(self._folder / "warm", KILLERS))
+        return self._opening.enter_context(opened_warm(self._folder / "warm", EVERY_GUARD))
 
     @cached_property
     def imported(self) -> Copy:
@@ -149,11 +149,12 @@ def opened(folder: Path, tests: tuple[str, ...]) -> Iterator[Copy]:
 
 
 @contextmanager
-def opened_warm(folder: Path, tests: tuple[str, ...]) -> Iterator[WarmCopy]:
-    """A copy in this folder, with its server ready for these tests."""
+def opened_warm(folder: Path, guards: tuple[Guard, ...]) -> Iterator[WarmCopy]:
+    """A copy in this folder, with its server ready for these guards."""
     copied(folder)
-    (asked := folder / "asked.json").write_text(json.dumps(tests), encoding="utf-8")
-    with _started("-m", WARM_SERVER, str(asked), cwd=folder) as server:
+    asked = {"tests": [guard.killer for guard in guards], "files": sorted({guard.file for guard in guards})}
+    (file := folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+    with _started("-m", WARM_SERVER, str(file), cwd=folder) as server:
         _collected(_answer_of(server))
         yield WarmCopy(folder, server)
 

@@ -1,17 +1,20 @@
-"""Runs the tests of guards with the whole project in memory: ``python -m tests.reliability.warm_guard_server TESTS``.
+"""Runs the tests of guards with the whole project in memory: ``python -m tests.reliability.warm_guard_server ASKED``.
 
 Rules of this file:
 1. The tests are collected once, in a copy of the project that nobody edits. Each run is a fork, in which the functions
    that a guard is in get the code without it (guard_patches.py). That takes a tenth of the time of importing it all.
 2. What cannot be done in this way is said, and guard_server.py does it: it imports the edited copy. So is what stays
    green, because a function may have been called when the project was imported.
-3. Red is a test that ran and failed, as in guard_server.py.
+3. Red is a test that ran and failed, as in guard_server.py. So a property test that has failed looks for no simpler
+   example.
 
-``TESTS`` is a file with the ids of all tests that will be asked for, as JSON. A line on standard input is a run as JSON
+``ASKED`` is a file with the ids of all tests that will be asked for and the files of all guards, as JSON (``tests``,
+``files``): what is imported in a function is in memory, too. A line on standard input is a run as JSON
 (``tests``; ``edits``, the whole texts of files without the guard); the line that it answers is a ``Ran``.
 """
 
 import gc
+import importlib
 import json
 import os
 import re
@@ -33,15 +36,27 @@ from tests.reliability.guard_server import OPTIONS, Ran, answer, read_ran
 class WarmServer:
     """A pytest that runs no test of its own: it answers from its standard input until that ends."""
 
-    def __init__(self, copy: Path, answers: IO[str]) -> None:
+    def __init__(self, copy: Path, files: list[str], answers: IO[str]) -> None:
         self.copy = copy
+        self.files = files
         self.answers = answers
         self.functions: Functions = {}
         self.items: dict[str, list[pytest.Item]] = {}
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self) -> None:
+        """Change the profile that the conftest has loaded, before any test module is imported."""
+        from hypothesis import Phase, settings  # noqa: PLC0415  # pytest has to meet its plugins first
+
+        conftests = settings.get_profile(settings.get_current_profile_name())
+        settings.register_profile("red", conftests, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+        settings.load_profile("red")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """All is in memory: what is found now is found in no time."""
+        for file in self.files:
+            importlib.import_module(".".join(Path(file).with_suffix("").parts))
         gc.unfreeze()
         self.functions = functions_in(self.copy)
         self.items = by_ids(session.items)
@@ -111,10 +126,11 @@ def by_ids(items: list[pytest.Item]) -> dict[str, list[pytest.Item]]:
 
 def main(argv: list[str]) -> int:
     """Serve the folder that this runs in."""
-    files = sorted({test.partition("::")[0] for test in json.loads(Path(argv[0]).read_text(encoding="utf-8"))})
+    asked = json.loads(Path(argv[0]).read_text(encoding="utf-8"))
+    files = sorted({test.partition("::")[0] for test in asked["tests"]})
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else is said here is for people
-    return int(pytest.main([*OPTIONS, *files], [WarmServer(Path.cwd(), answers)]))
+    return int(pytest.main([*OPTIONS, *files], [WarmServer(Path.cwd(), asked["files"], answers)]))
 
 
 if __name__ == "__main__":
