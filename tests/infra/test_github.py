@@ -1,5 +1,6 @@
 """Setting GitHub up and looking at a deployment, on an `az`, a `gh` and a small app that answer as the real ones do."""
 
+import ast
 import json
 import re
 import sys
@@ -17,19 +18,21 @@ from tests.infra.test_package import package
 
 pytestmark = pytest.mark.process  # az, azd and their like are programs
 
-#: Answers from a file by the first words of the call, and writes every call down.
+#: Answers from a file by the first words of the call, and writes every call down. What it imports would be most of its
+#: cost: both files are Python, and what it prints is JSON already.
 PROGRAM = """#!{python} -IS
-import json, os, pathlib, sys
-folder = pathlib.Path(os.environ["FAKE_FOLDER"])
-words = [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]
-with (folder / "calls.jsonl").open("a") as calls:
-    calls.write(json.dumps(words) + "\\n")
-for start, answer in json.loads((folder / "answers.json").read_text()).items():
-    if " ".join(words).startswith(start):
-        if isinstance(answer, str):
-            sys.exit(answer)
-        print(json.dumps(answer)) if answer is not None else None
-        sys.exit(0)
+import os, sys
+folder = os.environ["FAKE_FOLDER"]
+words = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
+with open(os.path.join(folder, "calls"), "a") as calls:
+    calls.write(repr(words) + "\\n")
+with open(os.path.join(folder, "answers")) as answers:
+    for start, refusal, answer in eval(answers.read()):
+        if " ".join(words).startswith(start):
+            if refusal:
+                sys.exit(answer)
+            print(answer) if answer != "null" else None
+            sys.exit(0)
 sys.exit("no answer to " + " ".join(words))
 """
 
@@ -56,11 +59,15 @@ class CommandContext:
 
     def calls(self) -> list[list[str]]:
         """What the programs were called with."""
-        return [json.loads(line) for line in (self.folder / "calls.jsonl").read_text().splitlines()]
+        return [ast.literal_eval(line) for line in (self.folder / "calls").read_text().splitlines()]
 
     def write(self) -> None:
         """Put the answers where the programs read them."""
-        (self.folder / "answers.json").write_text(json.dumps(self.answers))
+        said = [
+            (start, refused := isinstance(each, str), each if refused else json.dumps(each))
+            for start, each in self.answers.items()
+        ]
+        (self.folder / "answers").write_text(repr(said))
 
 
 @pytest.fixture
