@@ -19,9 +19,6 @@ PROJECT = Path(__file__).parents[2]
 SERVER = Path(__file__).with_name("guard_server.py")
 WARM_SERVER = "tests.reliability.warm_guard_server"
 
-#: All tests that guards name.
-KILLERS = tuple(guard.killer for guard in EVERY_GUARD)
-
 #: What a test of a guard may need: all of the code, and pytest's settings.
 PARTS = ("shared", "dev", "tests")
 FILES = ("function_app.py", "host.json", "pyproject.toml")
@@ -30,15 +27,15 @@ FILES = ("function_app.py", "host.json", "pyproject.toml")
 EDITED_AT_NS = 10**9
 
 
-def copied(to: Path) -> Path:
-    """Copy the parts of the project, with its bytecode: to compile all of it anew takes longer than all else here.
+def copied(to: Path, whole: Path = PROJECT) -> Path:
+    """Copy the parts of the project, or of a copy, with its bytecode: to compile it takes longer than all else here.
 
     Python takes bytecode for a file of one time and size only: those of a copy are its original's, until it is edited.
     """
     for part in PARTS:
-        shutil.copytree(PROJECT / part, to / part)
+        shutil.copytree(whole / part, to / part)
     for name in FILES:
-        shutil.copy2(PROJECT / name, to / name)
+        shutil.copy2(whole / name, to / name)
     return to
 
 
@@ -109,7 +106,7 @@ class Copies:
     @cached_property
     def imported(self) -> Copy:
         """The one that is imported."""
-        return self._opening.enter_context(opened(self._folder / "imported", KILLERS))
+        return self._opening.enter_context(opened(self._folder / "imported", self.warm.folder))
 
     def survives(self, guard: Guard) -> str:
         """Take the guard out and run its test; returns what is wrong, or nothing if the test went red."""
@@ -140,11 +137,10 @@ def _answer_of(server: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 @contextmanager
-def opened(folder: Path, tests: tuple[str, ...]) -> Iterator[Copy]:
-    """A copy in this folder, with its server ready for these tests."""
-    copied(folder)
+def opened(folder: Path, whole: Path) -> Iterator[Copy]:
+    """A copy of another one in this folder, with its server."""
+    copied(folder, whole)
     with _started(str(SERVER), str(folder)) as server:
-        _collected(_ask_server(server, tests))
         yield Copy(folder, server)
 
 
@@ -155,12 +151,9 @@ def opened_warm(folder: Path, guards: tuple[Guard, ...]) -> Iterator[WarmCopy]:
     asked = {"tests": [guard.killer for guard in guards], "files": sorted({guard.file for guard in guards})}
     (file := folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     with _started("-m", WARM_SERVER, str(file), cwd=folder) as server:
-        _collected(_answer_of(server))
+        ran = _answer_of(server)
+        assert not ran["trouble"], f"the guards' tests cannot be collected: {ran['trouble']}\n{ran['said']}"
         yield WarmCopy(folder, server)
-
-
-def _collected(ran: dict[str, Any]) -> None:
-    assert not ran["trouble"], f"the guards' tests cannot be collected: {ran['trouble']}\n{ran['said']}"
 
 
 @contextmanager

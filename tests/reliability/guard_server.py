@@ -7,8 +7,8 @@ Rules of this file:
 3. Red is a test that ran and failed. Whatever else ends a run (a file that cannot be imported, no such test, a fixture
    that fails, a signal, time) says nothing about the guard, and is reported as what it is.
 
-A line on its standard input is the ids of the tests to run, as JSON; the line that it answers is a ``Ran``. The first
-line is all that will be asked for: they are collected once, which compiles the copy and finds what there is to load.
+A line on its standard input is the ids of the tests to run, as JSON; the line that it answers is a ``Ran``. Each run
+says what it has loaded that is not of the project: the next finds it in memory.
 """
 
 import gc
@@ -77,19 +77,13 @@ class Server:
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int | None:
         """Replaces pytest's session: answers all requests, and only a fork goes on into a session."""
-        files = sorted({test.partition("::")[0] for test in json.loads(sys.stdin.readline())})
-        config.option.collectonly = True
-        warmed = self.in_fork(config, files)
-        if warmed is None:
-            return None
-        config.option.collectonly = False
-        answer(self.answers, replace(warmed, packages=[]))
-        load(warmed.packages)
+        sys.dont_write_bytecode = True  # a fork sees the project without a guard: nothing of that may stay
         for line in sys.stdin:
             ran = self.in_fork(config, json.loads(line))
             if ran is None:
                 return None
-            answer(self.answers, ran)
+            answer(self.answers, replace(ran, packages=[]))
+            load(ran.packages)
         return 0
 
     def in_fork(self, config: pytest.Config, tests: list[str]) -> Ran | None:
@@ -140,13 +134,12 @@ def packages(copy: Path) -> Iterator[str]:
 
 
 def load(names: list[str]) -> None:
-    """Import what every fork would import; a name that cannot be imported is skipped, because nothing needs it."""
+    """Import what the next forks would import; a name that cannot be imported is skipped, because nothing needs it."""
     for name in names:
         try:
             importlib.import_module(name)
         except ImportError:
             continue
-    sys.dont_write_bytecode = True  # a fork sees the project without a guard: nothing of that may stay
     gc.freeze()  # what is here stays for ever; no fork has to look at it
 
 
