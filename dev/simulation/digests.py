@@ -10,9 +10,10 @@ Rules of this file:
    those of one ``Digests``, which alone can compare its digests.
 4. A type with a method ``state`` says itself what of it counts.
 5. The order in a set is left out: nothing that gives the same twice depends on it.
-6. ``pickle`` walks what can change, because it is a walk in C. What it writes can be read in one way only; it writes
-   what can change once, and its place from then on. Every value is a persistent id to it, so that which of two equal
-   texts or tuples a state has is left out: its number, or for a tuple the list of its parts.
+6. ``pickle`` walks what can change, because it is a walk in C. What it writes can be read in one way only, and each
+   list and dictionary once. All else is a persistent id to it: the number of a value, the list of a tuple's parts, so
+   that which of two equal texts or tuples a state has is left out, and of what can change the list of its parts, and
+   from then on its place, below zero.
 7. The parts of something frozen are a list that can be read in one way only, too. Texts, bytes and None stand for
    themselves, a plain number is a tuple of one, the beginning of something with parts is a tuple of two, and every
    other part is a number of this ``Digests``. ``marshal`` writes each type apart.
@@ -28,7 +29,7 @@ from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from operator import attrgetter
-from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 from dev.simulation.snapshots import is_frozen
@@ -83,11 +84,11 @@ class _Walk(pickle.Pickler):
     def __init__(self, digests: Digests, file: io.BytesIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self.digests = digests
-        #: The places of the sets, and the sets themselves: nothing else may come to live at their addresses.
+        #: The places of what can change, and itself: nothing else may come to live at its address.
         self.places: dict[int, tuple[int, Any]] = {}
 
     def persistent_id(self, each: Any) -> Any:
-        """What stands for a value; nothing for what can change."""
+        """What stands for this; nothing for a list, a dictionary, and what only its type can take apart."""
         kind = type(each)
         if kind in _AS_IT_IS:
             return None
@@ -97,9 +98,17 @@ class _Walk(pickle.Pickler):
         return number_of(self, each, kind)
 
     def reducer_override(self, each: Any) -> tuple[Any, ...]:
-        """How something that can change is taken apart, if it is not of a type that pickle knows."""
-        kind = type(each)
-        return (_TAKEN_APART.get(kind) or _learned_apart(kind))(each, kind)
+        """How something that can change is taken apart, if only its type knows."""
+        made: str | tuple[Any, ...] = each.__reduce_ex__(4)
+        if isinstance(made, str):
+            raise TypeError(f"{type(each).__qualname__} says no more of itself than a name")
+        return made
+
+    def place_of(self, each: Any) -> int | None:
+        """Where this was met before."""
+        new = len(self.places)
+        place, _ = self.places.setdefault(id(each), (new, each))
+        return None if place == new else -1 - place
 
 
 _Number = Callable[[_Walk, Any, type[Any]], Any]
@@ -116,11 +125,28 @@ def _numbered(kind: type[Any]) -> _Number:
     if leaf is not None:
         what = leaf
         return lambda walk, each, kind: walk.digests.number((kind, what(each)))
-    return _frozen if is_frozen(kind) else _nothing
+    if is_frozen(kind):
+        return _frozen
+    if issubclass(kind, MappingProxyType):
+        return lambda walk, each, kind: walk.place_of(each) or [walk.digests.number(kind), dict(each)]
+    if kind is MethodType or _is_frozen_outside(kind):
+        get = _fields_of(kind)
+        return lambda walk, each, kind: walk.place_of(each) or [walk.digests.number(kind), *get(each)]
+    if hasattr(kind, "state"):
+        return lambda walk, each, kind: walk.place_of(each) or [walk.digests.number(kind), each.state()]
+    # What pickle and copy would make another of.
+    plain = all(getattr(kind, how) is getattr(object, how) for how in ("__reduce__", "__reduce_ex__", "__getstate__"))
+    slots = any(vars(base).get("__slots__") for base in kind.__mro__)
+    return _plain if plain and kind.__dictoffset__ and not slots else _nothing
 
 
 def _nothing(_walk: _Walk, _each: Any, _kind: type[Any]) -> None:
-    """It can change."""
+    """Its type takes it apart."""
+
+
+def _plain(walk: _Walk, each: Any, kind: type[Any]) -> int | list[Any]:
+    own = vars(each)
+    return walk.place_of(each) or [walk.digests.number((kind, *own)), *own.values()]
 
 
 def _bytes(walk: _Walk, each: bytes, kind: type[Any]) -> int:
@@ -139,12 +165,7 @@ def _tuple(walk: _Walk, each: tuple[Any, ...], kind: type[Any]) -> int | list[An
 
 
 def _set(walk: _Walk, each: Any, kind: type[Any]) -> int | list[int]:
-    """Where a set is, or, the first time, what is in it."""
-    new = len(walk.places)
-    place, _ = walk.places.setdefault(id(each), (new, each))
-    if place != new:
-        return -1 - place
-    return [walk.digests.number(kind), *sorted(map(walk.digests.of_member, each))]
+    return walk.place_of(each) or [walk.digests.number(kind), *sorted(map(walk.digests.of_member, each))]
 
 
 _NUMBERED: dict[type[Any], _Number] = {bytes: _bytes, tuple: _tuple, set: _set, frozenset: _set}
@@ -153,44 +174,6 @@ _NUMBERED: dict[type[Any], _Number] = {bytes: _bytes, tuple: _tuple, set: _set, 
 _AS_IT_IS = frozenset({type(None), bool, int, float, list, dict})
 
 _TEXTS = frozenset({str})
-
-#: A type, nothing, and all parts: these follow when the place of the whole is known, for one of them may have it.
-_Apart = Callable[[Any, type[Any]], tuple[Any, ...]]
-
-
-def _learned_apart(kind: type[Any]) -> _Apart:
-    how = _TAKEN_APART[kind] = _apart(kind)
-    return how
-
-
-def _apart(kind: type[Any]) -> _Apart:
-    if issubclass(kind, MappingProxyType):
-        return lambda each, kind: (kind, (), dict(each))
-    if kind is MethodType or _is_frozen_outside(kind):
-        get = _fields_of(kind)
-        return lambda each, kind: (kind, (), [*get(each)])
-    if hasattr(kind, "state"):
-        return lambda each, kind: (kind, (), each.state())
-    # What pickle and copy would make another of.
-    plain = all(getattr(kind, how) is getattr(object, how) for how in ("__reduce__", "__reduce_ex__", "__getstate__"))
-    slots = any(vars(base).get("__slots__") for base in kind.__mro__)
-    return _plain if plain and kind.__dictoffset__ and not slots else _reduced
-
-
-def _plain(each: Any, kind: type[Any]) -> tuple[Any, ...]:
-    own = vars(each)
-    return kind, (), [_SHAPES.setdefault((kind, *own), len(_SHAPES)), *own.values()]
-
-
-def _reduced(each: Any, kind: type[Any]) -> tuple[Any, ...]:
-    made: str | tuple[Any, ...] = each.__reduce_ex__(4)
-    if isinstance(made, str):
-        raise TypeError(f"{kind.__qualname__} says no more of itself than a name")
-    return made
-
-
-#: What was found out so far.
-_TAKEN_APART: dict[type[Any], _Apart] = {}
 
 
 class _Parts:
@@ -322,7 +305,14 @@ def _function(each: Any) -> Any:
         raise TypeError(f"{each.__qualname__} remembers something that can change")
     if each.__defaults__ or each.__kwdefaults__ or each.__dict__:
         return each
-    return each.__module__, each.__qualname__, each.__code__
+    return each.__module__, each.__qualname__, _code_of(each.__code__)
+
+
+def _code_of(code: CodeType) -> int:
+    """The number of a function's code, which takes long to hash: it is known by its address from then on."""
+    if id(code) not in _CODES:
+        _CODES[id(code)] = code, _EQUAL_CODES.setdefault(code, len(_EQUAL_CODES))
+    return _CODES[id(code)][1]
 
 
 def _builtin(each: Any) -> Any:
@@ -352,3 +342,6 @@ _NUMBER = frozenset({int, bool, float})
 _HOW: dict[type[Any], _How] = {}
 _FIELDS: dict[type[Any], _Fields] = {MethodType: attrgetter("__func__", "__self__")}
 _SHAPES: dict[Any, int] = {}
+
+_CODES: dict[int, tuple[CodeType, int]] = {}
+_EQUAL_CODES: dict[CodeType, int] = {}
