@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. All that can change is copied, by ``pickle``: it reaches everything, and refuses what it does not understand. What is
-   frozen is shared, for nobody can change it; so is a function that remembers nothing.
+   frozen is shared, for nobody can change it; so are texts, types, and a function that remembers nothing.
 2. Dependencies are frozen, and their ports are not: they are copied.
 3. A copy goes on exactly as what came there by itself: tests/reliability/test_snapshots.py compares them.
 """
@@ -63,13 +63,13 @@ _FROZEN: dict[type[Any], bool] = {}
 
 
 def is_frozen(kind: type[Any]) -> bool:
-    """Whether nothing of this kind ever changes. Plain values are copied, which is quicker than to keep them."""
+    """Whether nothing of this kind ever changes, and it is quicker to keep it than to make another one."""
     if kind not in _FROZEN:
         _FROZEN[kind] = _is_frozen(kind)
     return _FROZEN[kind]
 
 
 def _is_frozen(kind: type[Any]) -> bool:
-    if issubclass(kind, (Enum, date, timedelta, FunctionType)):
+    if issubclass(kind, (Enum, date, timedelta, FunctionType, type, str)):
         return True
     return is_dataclass(kind) and kind.__dataclass_params__.frozen and kind is not Dependencies  # type: ignore[attr-defined]
