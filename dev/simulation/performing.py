@@ -93,7 +93,11 @@ async def step(moment: Moment) -> bool:
 
 async def perform(schedule: Schedule) -> Stage:
     """Run one schedule from an empty world to rest, with every invariant on the way; returns the stage."""
-    moment = await prepared(schedule)
+    return await go_on(await prepared(schedule), schedule)
+
+
+async def go_on(moment: Moment, schedule: Schedule) -> Stage:
+    """Run what comes after the preparation."""
     await meet(moment, schedule)
     if not moment.done and not schedule.again_last:
         await repeat(moment)
