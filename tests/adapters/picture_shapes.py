@@ -23,7 +23,7 @@ def png(width: int, height: int, colour: int, depth: int = 8, *, interlaced: boo
     row_bytes = (width * samples * depth + 7) // 8
     packed, noise, parts = zlib.compressobj(1), random.Random(1), []
     rows = height if not interlaced else sum(-(-height // step) for step in (8, 8, 8, 4, 4, 2, 2))
-    for _ in range(0 if height > 1_000_000 else rows):
+    for _ in range(0 if max(width, height) > 1_000_000 else rows):
         body = noise.randbytes(min(noisy, row_bytes))
         parts.append(packed.compress(b"\0" + body.ljust(row_bytes, b"\x40")))
     parts.append(packed.flush())
@@ -119,7 +119,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "WebP 8000x8000 RGBA lossless": (lambda: webp_head(8000, 8000), "16.7 million"),
     "GIF 16000x16000": (lambda: gif_head(16000, 16000), "64 million"),
     "JPEG 8000x8000 progressive, no subsampling": (
-        lambda: saved("JPEG", (8000, 8000), "RGB", progressive=True, subsampling=0),
+        lambda: jpeg_head(8000, 8000, progressive=True, subsampling=0),
         "million",
     ),
     "JPEG of 1000 scans": (lambda: many_scans(4096, 1000), "broken"),
@@ -133,6 +133,13 @@ def webp_head(width: int, height: int) -> bytes:
     """A lossless WebP of 40 bytes whose header declares these dimensions."""
     pixels = b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14 | 1 << 28) + bytes(15)
     return b"RIFF" + struct.pack("<I", 12 + len(pixels)) + b"WEBPVP8L" + struct.pack("<I", len(pixels)) + pixels
+
+
+def jpeg_head(width: int, height: int, **options: Any) -> bytes:
+    """A progressive JPEG whose header declares these dimensions, with the scans of a small one."""
+    small = saved("JPEG", (64, 64), "RGB", **options)
+    at = small.index(b"\xff\xc2") + 5  # after the marker, the length and the depth
+    return small[:at] + struct.pack(">HH", height, width) + small[at + 4 :]
 
 
 def gif_head(width: int, height: int) -> bytes:
