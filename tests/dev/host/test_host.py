@@ -20,7 +20,9 @@ from tests.dev.host.running import RunningHost
 
 pytestmark = pytest.mark.stack
 
-QUEUES = {"queues": [{"name": "work", "lock_duration_s": 1, "max_delivery_count": 2}, {"name": "drained"}]}
+QUEUES = {
+    "queues": [{"name": "work", "lock_duration_s": 1, "max_delivery_count": 2}, {"name": "drained"}, {"name": "idle"}]
+}
 
 APP = """
 import asyncio, logging, os
@@ -230,18 +232,23 @@ async def test_a_body_over_the_limit_is_refused_unread(host: RunningHost) -> Non
     await writer.wait_closed()
 
 
+@pytest_asyncio.fixture(scope="module")
+async def small(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHost]:
+    """A host that takes bodies of 1,000 bytes."""
+    values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "idle", "GREETING": "hello"}
+    values["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"] = "1000"
+    started = await running.start(tmp_path_factory.mktemp("small"), APP, values)
+    yield started
+    assert started.child is not None
+    await started.child.stop()
+
+
 @pytest.mark.parametrize(("length", "status"), [(1000, 201), (1001, 413), (50 * 1024 * 1024, 413)])
-async def test_the_limit_of_a_body_is_a_setting(length: int, status: int, emulator: Emulator, tmp_path: Path) -> None:
+async def test_the_limit_of_a_body_is_a_setting(length: int, status: int, small: RunningHost) -> None:
     """The limit is the platform's own; a larger body gets an answer and is not kept."""
-    values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "work", "GREETING": "hello"}
-    host = await running.start(tmp_path, APP, values | {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"})
-    assert host.child is not None
-    try:
-        async with httpx.AsyncClient() as client:
-            answer = await client.post(f"{host.url}/api/echo/7", content=b"x" * length)
-        assert answer.status_code == status
-    finally:
-        await host.child.stop()
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{small.url}/api/echo/7", content=b"x" * length)
+    assert answer.status_code == status
 
 
 async def test_sigterm_lets_a_running_function_finish(emulator: Emulator, tmp_path: Path) -> None:
