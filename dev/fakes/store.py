@@ -8,7 +8,6 @@ Rules of this file:
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 
 from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Transition
@@ -62,7 +61,7 @@ class FakeStore:
     async def load(self, key: Key, version: str = "") -> Loaded:
         """See ``Store``."""
         await _turn()
-        return replace(self._loaded(key), version=self.saved_versions.get((key.account_id, version)))
+        return self._loaded(key, version)
 
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
@@ -200,7 +199,7 @@ class FakeStore:
             if key.account_id == account_id:
                 yield generation
 
-    def _loaded(self, key: Key) -> Loaded:
+    def _loaded(self, key: Key, version: str = "") -> Loaded:
         return Loaded(
             account=self.saved_accounts.get(key.account_id),
             account_etag=self._etags.get(key.account_id, ""),
@@ -208,6 +207,7 @@ class FakeStore:
             user_etag=self._etags.get((key.account_id, key.user_id), ""),
             generation=self.saved_generations.get(key),
             generation_etag=self._etags.get(key, ""),
+            version=self.saved_versions.get((key.account_id, version)),
         )
 
     def _expect(

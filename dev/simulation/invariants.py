@@ -87,8 +87,8 @@ class Observer:
             if isinstance(before, Generation) and isinstance(after, Generation):
                 self._opened_changes(before, after, grown=grown)
             else:
-                waits = _waits_longer(before, after)
-                require(grown or waits, "the rank only grows", (key, before.rank, after.rank))
+                moves_on = grown or _waits_longer(before, after)
+                require(moves_on, "the rank only grows", (key, before.rank, after.rank))
         unopened = before is None or isinstance(before, Received)
         opens = unopened and isinstance(after, Generation)
         ends = not unopened and after.state.ended
@@ -116,8 +116,8 @@ class Observer:
     def _opened_changes(self, before: Generation, after: Generation, *, grown: bool) -> None:
         key = after.key
         wish = after.rank == before.rank and before.requested_end is None and after.requested_end is not None
-        noted = _noted(before, after) or _waits_longer(before, after)
-        require(grown or wish or noted, "the rank only grows", (key, before.rank, after.rank))
+        moves_on = grown or wish or _noted(before, after) or _waits_longer(before, after)
+        require(moves_on, "the rank only grows", (key, before.rank, after.rank))
         require(after.held_credits == before.held_credits, "a hold does not change", key)
         same = after.attempt.number == before.attempt.number
         kept = after.plan == before.plan and (not same or after.attempt.unit_credits == before.attempt.unit_credits)
