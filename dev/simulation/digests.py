@@ -62,9 +62,13 @@ class Digests:
 
     def of_frozen(self, each: object, kind: type[Any]) -> int:
         """The number of a frozen value, which is known by its address from then on."""
-        parts = _Parts(self)
-        parts.add(_fields_of(kind)(each))
-        number = self.number((kind, marshal.dumps(parts.found, _BY_VALUE)))
+        leaf = _leaf_of(kind)
+        if leaf is not None:
+            number = self.number((kind, leaf(each)))
+        else:
+            parts = _Parts(self)
+            parts.add(_fields_of(kind)(each))
+            number = self.number((kind, marshal.dumps(parts.found, _BY_VALUE)))
         self.known[id(each)] = each, number
         return number
 
@@ -92,7 +96,7 @@ class _Walk(pickle.Pickler):
         kind = type(each)
         if kind in _AS_IT_IS:
             return None
-        if kind is str:
+        if kind is str or kind is type:
             return self.digests.number(each)
         number_of = _NUMBERED.get(kind) or _learned(kind)
         return number_of(self, each, kind)
@@ -122,7 +126,7 @@ def _learned(kind: type[Any]) -> _Number:
 
 def _numbered(kind: type[Any]) -> _Number:
     leaf = _leaf_of(kind)
-    if leaf is not None:
+    if leaf is not None and not is_frozen(kind):
         what = leaf
         return lambda walk, each, kind: walk.digests.number((kind, what(each)))
     if is_frozen(kind):
@@ -145,8 +149,11 @@ def _nothing(_walk: _Walk, _each: Any, _kind: type[Any]) -> None:
 
 
 def _plain(walk: _Walk, each: Any, kind: type[Any]) -> int | list[Any]:
+    place = walk.place_of(each)
+    if place is not None:
+        return place
     own = vars(each)
-    return walk.place_of(each) or [walk.digests.number((kind, *own)), *own.values()]
+    return [walk.digests.number((kind, *own)), *own.values()]
 
 
 def _bytes(walk: _Walk, each: bytes, kind: type[Any]) -> int:
