@@ -299,7 +299,7 @@ _Leaf = Callable[[Any], Any]
 
 
 def _leaf_of(kind: type[Any]) -> _Leaf | None:
-    """What a value of this kind is told by, if it has no parts."""
+    """What a value of this kind is known by, if it has no parts."""
     return next((leaf for kinds, leaf in _LEAVES if issubclass(kind, kinds)), None)
 
 
