@@ -98,10 +98,15 @@ def _report_end(pidfd: int, pid: int, status: int) -> None:
 
 
 def _take(streams: list[int]) -> None:
-    """Make these the standard streams, in a session of this process's own."""
+    """Make these the standard streams, in a session of this process's own, and open them as Python does.
+
+    What the server's own streams were, such as files in which one can seek, is nothing that the program may see.
+    """
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
 def _run(program: Program) -> None:
