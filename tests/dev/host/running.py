@@ -46,9 +46,13 @@ class RunningHost:
 
 
 async def start(
-    folder: Path, app: str, values: Mapping[str, str], host_json: Mapping[str, object] | None = None
+    folder: Path,
+    app: str,
+    values: Mapping[str, str],
+    host_json: Mapping[str, object] | None = None,
+    starter: process.Starter = process.execute,
 ) -> RunningHost:
-    """Write the app into the folder and run the host on it."""
+    """Write the app into the folder and run the host on it, started as a person's command starts it or in a fork."""
     (folder / "function_app.py").write_text(app, encoding="utf-8")
     (folder / "host.json").write_text(json.dumps({**HOST_JSON, **(host_json or {})}), encoding="utf-8")
     settings = {"IsEncrypted": False, "Values": dict(values)}
@@ -56,5 +60,5 @@ async def start(
     options = ["--settings", str(folder / "local.settings.json"), "--app", str(folder), "--log-json"]
     command = [sys.executable, "-m", "dev.host", *options, "--exit-with-stdin"]
     running = RunningHost()
-    running.child = await process.start("host", command, on_stderr=running.read)
+    running.child = await process.start("host", command, on_stderr=running.read, starter=starter)
     return running

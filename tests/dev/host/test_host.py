@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
 from azure.servicebus.amqp import AmqpAnnotatedMessage
 
-from dev.process import StartError
+from dev.forks import ForkServer
+from dev.process import Starter, StartError, execute
 from servicebus_emulator.emulator import Emulator
 from tests.dev.host import running
 from tests.dev.host.running import RunningHost
@@ -67,6 +69,16 @@ async def echo(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 async def tick(timer: func.TimerRequest) -> None:
     log.info("tick", extra={"due": timer.past_due, "same_loop": asyncio.get_running_loop() is LOOP})
 """
+
+
+@pytest.fixture(scope="module")
+def starter() -> Iterator[Starter]:
+    """Starts hosts in forked processes, where the system can; the first host starts as a person's command starts it."""
+    if sys.platform != "linux":
+        yield execute
+        return
+    with ForkServer(("dev.host", "azure.functions")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -233,11 +245,13 @@ async def test_a_body_over_the_limit_is_refused_unread(host: RunningHost) -> Non
 
 
 @pytest_asyncio.fixture(scope="module")
-async def small(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningHost]:
+async def small(
+    emulator: Emulator, tmp_path_factory: pytest.TempPathFactory, starter: Starter
+) -> AsyncIterator[RunningHost]:
     """A host that takes bodies of 1,000 bytes."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "idle", "GREETING": "hello"}
     values["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"] = "1000"
-    started = await running.start(tmp_path_factory.mktemp("small"), APP, values)
+    started = await running.start(tmp_path_factory.mktemp("small"), APP, values, starter=starter)
     yield started
     assert started.child is not None
     await started.child.stop()
@@ -251,10 +265,10 @@ async def test_the_limit_of_a_body_is_a_setting(length: int, status: int, small:
     assert answer.status_code == status
 
 
-async def test_sigterm_lets_a_running_function_finish(emulator: Emulator, tmp_path: Path) -> None:
+async def test_sigterm_lets_a_running_function_finish(emulator: Emulator, tmp_path: Path, starter: Starter) -> None:
     """The message is completed before the host ends, and no other one starts."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "drained", "GREETING": ""}
-    host = await running.start(tmp_path, APP, values)
+    host = await running.start(tmp_path, APP, values, starter=starter)
     assert host.child is not None
     async with ServiceBusClient.from_connection_string(emulator.connection_string) as client:
         async with client.get_queue_sender("drained") as sender:
@@ -267,12 +281,12 @@ async def test_sigterm_lets_a_running_function_finish(emulator: Emulator, tmp_pa
     await host.logged(function="work", succeeded=True)
 
 
-async def test_the_queues_are_attached_again_after_service_bus_was_away(tmp_path: Path) -> None:
+async def test_the_queues_are_attached_again_after_service_bus_was_away(tmp_path: Path, starter: Starter) -> None:
     """The host outlives a restart of the broker."""
     queues = {"queues": [{"name": "work"}]}
     with Emulator(queues, db=tmp_path / "db") as first:
         values = {"ServiceBus": first.connection_string, "WORK_QUEUE": "work", "GREETING": ""}
-        host = await running.start(tmp_path, APP, values)
+        host = await running.start(tmp_path, APP, values, starter=starter)
     assert host.child is not None
     with Emulator(queues, port=first.port, db=tmp_path / "db") as second:
         async with (
@@ -284,14 +298,14 @@ async def test_the_queues_are_attached_again_after_service_bus_was_away(tmp_path
         assert await host.child.stop() == 0
 
 
-async def test_a_missing_queue_stops_the_start(emulator: Emulator, tmp_path: Path) -> None:
+async def test_a_missing_queue_stops_the_start(emulator: Emulator, tmp_path: Path, starter: Starter) -> None:
     """The host names the problem with Service Bus."""
     values = {"ServiceBus": emulator.connection_string, "WORK_QUEUE": "nowhere", "GREETING": ""}
     with pytest.raises(StartError, match=r"exit code 2 [\s\S]*MessagingEntityNotFoundError"):
-        await running.start(tmp_path, APP, values)
+        await running.start(tmp_path, APP, values, starter=starter)
 
 
-async def test_a_function_over_its_time_ends_the_process(tmp_path: Path) -> None:
+async def test_a_function_over_its_time_ends_the_process(tmp_path: Path, starter: Starter) -> None:
     """This holds even if it blocks the event loop; production would restart the worker."""
     app = """
 import time
@@ -301,7 +315,7 @@ app = func.FunctionApp()
 async def stuck(req: func.HttpRequest) -> func.HttpResponse:
     time.sleep(60)
 """
-    host = await running.start(tmp_path, app, {}, {"functionTimeout": "00:00:00.3"})
+    host = await running.start(tmp_path, app, {}, {"functionTimeout": "00:00:00.3"}, starter)
     assert host.child is not None
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.HTTPError):
@@ -311,7 +325,7 @@ async def stuck(req: func.HttpRequest) -> func.HttpResponse:
     assert any("functionTimeout" in record["message"] for record in host.records)
 
 
-async def test_a_refused_app_names_every_problem(tmp_path: Path) -> None:
+async def test_a_refused_app_names_every_problem(tmp_path: Path, starter: Starter) -> None:
     """The host does not start, and says why on stderr."""
     with pytest.raises(StartError, match=r"exit code 2 [\s\S]*%WORK_QUEUE%[\s\S]*'ServiceBus'"):
-        await running.start(tmp_path, APP, {"GREETING": ""})
+        await running.start(tmp_path, APP, {"GREETING": ""}, starter=starter)
