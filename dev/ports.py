@@ -2,13 +2,19 @@
 
 Rules of this file:
 1. If a usual port is taken, a free one replaces it.
-2. HOST_PORT is never replaced, because a tunnel points to it. If it is taken, the start fails with one sentence.
+2. A port that is chosen before its process starts is none that a system gives to outgoing connections: one of these
+   could take it meanwhile.
+3. HOST_PORT is never replaced, because a tunnel points to it. If it is taken, the start fails with one sentence.
 """
 
 import os
+import random
 import socket
 
 from dev.process import StartError
+
+#: Below what Linux (from 32,768), macOS and Windows (from 49,152) give to outgoing connections.
+_CHOSEN = range(20_000, 32_000)
 
 HOST, AZURITE, SERVICE_BUS, REPLICATE, CONTENT_SAFETY = 7071, (10000, 10001, 10002), 5672, 8001, 8002
 
@@ -32,10 +38,7 @@ def of_host(usual: int = 0) -> int:
         return int(chosen)
     if usual and _is_free(usual):
         return usual
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return next(port for port in iter(lambda: random.choice(_CHOSEN), 0) if _is_free(port))
 
 
 def _is_free(port: int) -> bool:

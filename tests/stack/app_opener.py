@@ -63,7 +63,7 @@ def dependencies(service: TableService, name: str, last: int = -1) -> Dependenci
 
 
 async def opens(connection_string: str, name: str, who: str, last: int) -> None:
-    """Open a request each 0.1 s."""
+    """Open a request each 0.2 s."""
     service = TableService(StorageAccount.by_string(connection_string, "table"))
     deps = dependencies(service, name, last)
     for number in range(1000):
@@ -72,7 +72,7 @@ async def opens(connection_string: str, name: str, who: str, last: int) -> None:
         await worker.handle(deps, parse_request(json.dumps(body).encode())[0], Envelope(key.named("asked")), "unused")
         if isinstance((await deps.store.load(key)).generation, Closed):
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
     await service.close()
 
 
