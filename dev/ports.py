@@ -2,8 +2,8 @@
 
 Rules of this file:
 1. If a usual port is taken, a free one replaces it.
-2. A port that is chosen before its process starts is none that a system gives to outgoing connections: one of these
-   could take it meanwhile.
+2. A port that is chosen before its process starts is not in the range of outgoing connections: one of these could
+   take it meanwhile.
 3. HOST_PORT is never replaced, because a tunnel points to it. If it is taken, the start fails with one sentence.
 """
 
