@@ -20,7 +20,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -28,6 +28,7 @@ from shared.adapters.net.tls import tls_context
 from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, PredictionEvent
+from shared.core.values import replace
 from shared.ports import Envelope, Sendable, Unavailable
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ Rules of this file:
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,7 @@ from shared.core.catalog.drafting.writing import changed_entry, entry_text, with
 from shared.core.modality import Modality
 from shared.core.reasons import Refusal, counted
 from shared.core.requests.fields import MODALITIES
+from shared.core.values import replace
 
 if TYPE_CHECKING:
     from shared.adapters.replicate.trying import Tried

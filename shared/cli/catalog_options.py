@@ -9,7 +9,6 @@ Rules of this file:
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import wraps
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from shared.cli.catalog_saying import Said, sold_for
 from shared.cli.context import CommandContext, Operations, RefusedError
 from shared.core.catalog.catalog import QUALITIES
 from shared.core.catalog.reading import CatalogError
+from shared.core.values import replace
 
 File = Annotated[
     str | None, typer.Option("--file", help="Your catalogue file, if CATALOG_FILE names none.", metavar="PATH")

@@ -3,7 +3,7 @@
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from shared.core.catalog.drafting.writing import value_text
 from shared.core.catalog.margin import USUAL_CREDIT_USD_MICROS
 from shared.core.catalog.reading import CatalogError
 from shared.core.catalog.tiers import Tier
+from shared.core.values import replace
 
 #: Confirms every open mark.
 ALL = "all"

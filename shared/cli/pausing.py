@@ -7,7 +7,6 @@ Rules of this file:
 """
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import uuid4
@@ -19,6 +18,7 @@ from shared.core.commands.acts import MalformedCommand, Pause
 from shared.core.commands.parsing import parse_command
 from shared.core.events.command_event import CommandOutcome
 from shared.core.switches import Switch
+from shared.core.values import replace
 from shared.ports.switches import FRESH
 from shared.worker.applying import apply
 

@@ -4,13 +4,13 @@ import asyncio
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.composition.container import Container, now
 from shared.config.settings import Settings
 from shared.core.dependency import Dependency
+from shared.core.values import replace
 from shared.ports import Dependencies, Envelope, Unavailable
 from shared.triggers.handlers import Handlers
 from shared.triggers.health import Health

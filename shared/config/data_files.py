@@ -12,12 +12,12 @@ Rules of this file:
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.config.settings import BLOB, Settings, SettingsError
+from shared.core.values import replace
 
 if TYPE_CHECKING:
     from shared.core.catalog.catalog import Catalog

@@ -13,12 +13,13 @@ Rules of this file:
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
 from shared.core.keys import Key
+from shared.core.values import replace
 
 #: How many switches there may be. All are one row, so that whoever creates reads one row.
 MOST_SWITCHES = 100

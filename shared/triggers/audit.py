@@ -14,12 +14,12 @@ Rules of this file:
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import worker
 from shared.core.metric import Metric
+from shared.core.values import replace
 from shared.ports import Dependencies, NightProgress, Unavailable
 
 if TYPE_CHECKING:

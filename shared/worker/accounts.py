@@ -7,7 +7,7 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.keys import ID_RULE, Key, is_id
@@ -24,6 +24,7 @@ from shared.core.money.linking import is_what_was_asked
 from shared.core.money.moves import Moved, Posting
 from shared.core.money.sealing import sealed
 from shared.core.money.settings import Order, Settings
+from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Loaded
 from shared.worker.grouping import CONFLICT_TRIES, pause, too_many
 from shared.worker.noting import note_move

@@ -14,7 +14,7 @@ Rules of this file:
    account's plan has changed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from shared.core.money.plans import Plan
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.core.values import replace
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker.clashes import clashes
 from shared.worker.looking import waits_for_turn

@@ -13,7 +13,7 @@ Rules of this file:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.keys import Key
@@ -25,6 +25,7 @@ from shared.core.money.payer import AppGround, Payer
 from shared.core.money.tally import EMPTY, Tally, slot_of, tallied
 from shared.core.money.windows import SLOT_S, SLOTS, Span
 from shared.core.reasons import Reason
+from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Unavailable
 from shared.ports.app_windows import AppRows, AppUse, TallyRow
 

@@ -13,13 +13,13 @@ Rules of this file:
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.metric import Metric
 from shared.core.money.limits import Limit
 from shared.core.money.tally import EMPTY, Tally, of_accounts, rebuilt
 from shared.core.money.windows import Slot
+from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, UnreadableRow
 from shared.ports.app_windows import MOST_FOLDED, AppRows, TallyRow
 from shared.worker.app_limits import publish_warnings, read_now

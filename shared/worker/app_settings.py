@@ -8,7 +8,6 @@ Rules of this file:
 3. A limit that is changed warns anew.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.commands.acts import AccountCommand, RemoveLimit, SetLimit
@@ -18,6 +17,7 @@ from shared.core.money.app_limits import AppLimits, limit_removed, limit_set
 from shared.core.money.limits import Effect, Limit, Scope, Unit
 from shared.core.money.settings import Order
 from shared.core.money.windows import Span
+from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Unavailable
 from shared.ports.app_windows import AppRows
 from shared.worker.reconsidering import reconsider

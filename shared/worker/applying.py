@@ -5,7 +5,6 @@ Rules of this file:
 2. A setting that a newer command has set is left as it is: the entry of the older one is superseded.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -33,6 +32,7 @@ from shared.core.money.entries import LedgerEntry, Move, operator
 from shared.core.money.limits import Scope
 from shared.core.money.settings import Settings
 from shared.core.reasons import counted
+from shared.core.values import replace
 from shared.ports import Dependencies
 from shared.worker import accounts, approving
 from shared.worker.app_settings import limit_of, set_app_limit

@@ -12,7 +12,7 @@ Rules of this file:
    as it is known now.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.core.events.approval_event import ApprovalEvent
@@ -23,6 +23,7 @@ from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Tr
 from shared.core.money.limits import Scope
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
+from shared.core.values import replace
 from shared.ports import Dependencies, Envelope, Loaded
 from shared.worker.accounts import Command
 from shared.worker.finishing import end

@@ -16,7 +16,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, cast
 
@@ -27,6 +27,7 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.moderation import Assessment, evaluate, merged
 from shared.core.training.contents import PICTURES, Entry, EntryKind, sampled, shown, wrong_pictures
 from shared.core.training.packing import ZipPacker
+from shared.core.values import replace
 from shared.ports import Archive, ArchiveUnfit, Dependencies, OutputUnfit, PictureUnfit, Unavailable
 from shared.worker.judging import FILE_MISSING, ScreenedRequest, judge
 from shared.worker.naming import output_prefix

@@ -9,7 +9,6 @@ Rules of this file:
    surely not created: it keeps its hold, and waits.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.keys import Key
@@ -28,6 +27,7 @@ from shared.core.provider.prediction import (
 )
 from shared.core.reasons import Refusal
 from shared.core.switches import Switch
+from shared.core.values import replace
 from shared.ports import Dependencies, Loaded, Unavailable
 from shared.worker import observing
 from shared.worker.deferring import schedule_retry

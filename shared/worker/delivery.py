@@ -24,7 +24,7 @@ import asyncio
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO, assert_never, cast
 
@@ -40,6 +40,7 @@ from shared.core.provider.prediction import Prediction
 from shared.core.reasons import Reason, Refusal
 from shared.core.safety.moderation import Assessment, Partial, unscreened
 from shared.core.safety.screening_record import ScreeningRecord
+from shared.core.values import replace
 from shared.ports import ArchiveUnfit, Cleaned, CutShort, Dependencies, OutputUnfit, Picture, Unavailable
 from shared.worker.judging import judge
 from shared.worker.naming import output_prefix

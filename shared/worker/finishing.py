@@ -8,7 +8,6 @@ Rules of this file:
    be deleted (a lease, a policy) stays.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from shared.core.catalog import sizes
@@ -16,6 +15,7 @@ from shared.core.events.generation_event import GenerationEvent
 from shared.core.lifecycle.generation import Closed, Generation
 from shared.core.lifecycle.state import State
 from shared.core.metric import Metric
+from shared.core.values import replace
 from shared.ports import Dependencies, Unavailable
 from shared.worker.looking import ask_if_known
 from shared.worker.naming import output_prefix

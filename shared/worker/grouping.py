@@ -11,12 +11,13 @@ ADR 0018 has the reasons. Rules of this file:
    refused for is not charged to the others: there, too, each saves its own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from shared.core.dependency import Dependency
 from shared.core.lifecycle.generation import Transition
 from shared.core.metric import Metric
+from shared.core.values import replace
 from shared.ports import (
     AccountMoves,
     Answer,

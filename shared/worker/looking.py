@@ -13,7 +13,6 @@ Rules of this file:
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.keys import Key
@@ -27,6 +26,7 @@ from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest, Look
 from shared.core.turns.giving import LOOK_S, LOOKS_AHEAD, free_times, given, next_place, served
 from shared.core.turns.shares import Asking, Capacity, Place, Tally, Turn, tally
+from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Envelope, Loaded, PaceNow, PlaceRow, Unavailable, Waiting
 from shared.worker.pausing import request_paused_for
 

@@ -13,12 +13,13 @@ Rules of this file:
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from shared.core.metric import Metric
 from shared.core.money.account import Account
 from shared.core.money.chain import Flaw, Misfit
+from shared.core.values import replace
 from shared.ports import Dependencies, NightProgress, Unavailable, UnreadableRow
 from shared.ports.moved import DAYS_KEPT
 from shared.worker import proofs, walking

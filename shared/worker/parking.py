@@ -8,7 +8,6 @@ Rules of this file:
    watches it).
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.catalog.choosing import Quote
@@ -21,6 +20,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.turns.giving import new_place
 from shared.core.turns.shares import Asking, Turn
+from shared.core.values import replace
 from shared.ports import Dependencies, Loaded, OpenRow, Waiting
 from shared.worker.clashes import clashes
 from shared.worker.grouping import too_many

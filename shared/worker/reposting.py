@@ -8,14 +8,13 @@ Rules of this file:
 3. What is paused is not POSTed again.
 """
 
-from dataclasses import replace
-
 from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Created
+from shared.core.values import replace
 from shared.ports import Dependencies, Loaded
 from shared.worker import observing
 from shared.worker.pausing import paused_for, stop_of

@@ -14,7 +14,6 @@ Rules of this file:
 """
 
 import logging
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -28,6 +27,7 @@ from shared.core.metric import Metric
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.core.training.versions import version_asked_for
+from shared.core.values import replace
 from shared.ports import Dependencies, Loaded, OpenRow, Paused
 from shared.worker import observing
 from shared.worker.admission import admit, admit_to_app, approval_needed, reserve, screen

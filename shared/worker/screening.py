@@ -17,7 +17,6 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 from shared.core.catalog.catalog import Model
@@ -42,6 +41,7 @@ from shared.core.safety.moderation import (
 )
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.core.training.versions import unfit_weights
+from shared.core.values import replace
 from shared.ports import Dependencies, OutputUnfit, Picture, PictureUnfit, Unavailable
 from shared.worker.judging import FILE_MISSING, ScreenedRequest, judge
 from shared.worker.naming import handed_name, output_prefix

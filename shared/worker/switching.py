@@ -5,7 +5,6 @@ Rules of this file:
 2. A pause of a model that the catalogue does not have is refused: a misspelt name would stop nothing.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.commands.acts import AccountCommand, Pause, Resume
@@ -13,6 +12,7 @@ from shared.core.dependency import Dependency
 from shared.core.events.command_event import APPLIED, CommandAnswer, CommandOutcome, CommandReason, refused
 from shared.core.money import settings
 from shared.core.switches import Order, PauseScope, Target, latest_until, ordered
+from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Unavailable
 
 #: How often a write is tried again after somebody else was faster.

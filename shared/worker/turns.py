@@ -10,9 +10,10 @@ Rules of this file:
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.core.turns.shares import Asking, Capacity, Place, Turn, may_take, surely_free, tally
+from shared.core.values import replace
 from shared.ports import PLACES_FRESH, TURNS_FRESH, Dependencies, Loaded, OpenRow, Unavailable
 from shared.worker.looking import ask_for_looks, capacity_of
 

@@ -6,10 +6,9 @@ Rules of this file:
 2. Only the account's own row counts. To any other account the version is unknown, as a model that there never was.
 """
 
-from dataclasses import replace
-
 from shared.core.requests.messages import GenerationRequest
 from shared.core.training.versions import version_asked_for, with_version
+from shared.core.values import replace
 from shared.ports import Dependencies, Loaded
 
 

@@ -13,9 +13,8 @@ Rules of this file:
    second. By rule 3 its user is asked to send it again, and nothing is charged.
 """
 
-from dataclasses import replace
-
 from shared.core.reasons import Reason, Refusal
+from shared.core.values import replace
 from shared.ports import Dependencies, Envelope
 
 #: Lost deliveries after which an input is refused: well below ten, at which the broker dead-letters the message.

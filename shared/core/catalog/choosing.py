@@ -12,7 +12,7 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.core.catalog.catalog import (
     DEFAULT_MODALITY,
@@ -36,6 +36,7 @@ from shared.core.money.limits import Cost
 from shared.core.money.plans import Plan
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ Rules of this file:
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from shared.core.catalog.chat_template import plain
@@ -30,6 +30,7 @@ from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.fields import FIELDS, PICTURES, WRITTEN
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 Inputs = Mapping[str, Value]
 

@@ -15,7 +15,7 @@ Rules of this file:
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from shared.core.catalog.catalog import Catalog, CreditsPer, Model, Status
@@ -25,6 +25,7 @@ from shared.core.money.plans import Plan, Plans
 from shared.core.money.pricing import Unit
 from shared.core.money.usage import usd
 from shared.core.reasons import counted
+from shared.core.values import replace
 
 #: What a credit is sold for, and the share of it that is kept, where no setting says so.
 USUAL_CREDIT_USD_MICROS = 10_000

@@ -11,10 +11,11 @@ Rules of this file:
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 Value = str | int | float | bool | list[str]
 

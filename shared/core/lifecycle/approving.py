@@ -7,7 +7,6 @@ Rules of this file, beside those of ``generation.py``:
    That time (``until``) is an argument, because pauses move it.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.lifecycle.approval import Asked, Decision
@@ -17,6 +16,7 @@ from shared.core.lifecycle.steps import Step, happened
 from shared.core.money.limits import Exceeded, sentence
 from shared.core.reasons import Reason, Refusal, counted
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 
 def asked(

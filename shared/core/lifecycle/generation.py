@@ -22,7 +22,7 @@ Rules of this file:
    attempt, and it always has both.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, Literal, TypeAlias, TypeVar
 
@@ -44,6 +44,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.core.training.versions import TrainedVersion
+from shared.core.values import replace
 
 #: The states of what has opened, and of what ended without having opened.
 OpenedState: TypeAlias = Literal[

@@ -7,7 +7,6 @@ Rules of this file, beside those of ``generation.py``:
    credits, so that the ledger is a feed without gaps.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog
@@ -31,6 +30,7 @@ from shared.core.money.payer import Payer
 from shared.core.money.payer import refusal as refusal_of_payer
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 
 def received(

@@ -3,7 +3,6 @@
 A wait for a turn has no end, so it uses up no patience: that begins anew when it goes on.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.core.lifecycle.attempt import Attempt
@@ -11,6 +10,7 @@ from shared.core.lifecycle.generation import AnyGeneration, Generation, Received
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Entry, Step, happened
 from shared.core.reasons import Reason, Refusal
+from shared.core.values import replace
 
 
 def parked_received(found: Received, waits: Refusal) -> Transition[Received]:

@@ -9,7 +9,6 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from shared.core.keys import row_key
@@ -17,6 +16,7 @@ from shared.core.lifecycle.generation import Closed, G, Generation, Received, Tr
 from shared.core.money.chain import LedgerRef, micros
 from shared.core.money.signed import canonical
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 #: The form of the facts.
 VERSION = "darkroom.receipt.1"

@@ -4,13 +4,12 @@ All refunds together are at most what it captured, because the generation keeps 
 one transaction.
 """
 
-from dataclasses import replace
-
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.steps import Step, happened
 from shared.core.money import moves
 from shared.core.money.account import Account
 from shared.core.money.moves import Posting
+from shared.core.values import replace
 
 
 def refunded(

@@ -10,11 +10,12 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from shared.core.metric import Metric
+from shared.core.values import replace
 
 #: The most entries of a history. A generation without problems has three; 32 are about 4 KB of a row of 1 MiB.
 MOST_ENTRIES = 32

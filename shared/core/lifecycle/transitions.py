@@ -3,7 +3,6 @@
 The rules are those of ``generation.py``; ``opening.py`` has the transitions of what has not opened.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.catalog.catalog import Catalog
@@ -18,6 +17,7 @@ from shared.core.provider.failure import REASONS, Failure
 from shared.core.provider.prediction import NotCreated, Prediction, Status
 from shared.core.provider.redaction import redacted
 from shared.core.reasons import Reason, Refusal
+from shared.core.values import replace
 
 # The create and its answers.
 

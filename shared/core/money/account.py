@@ -10,7 +10,7 @@ Rules of this file:
    commands leave the same setting in any order. At equal times the greater id wins.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -20,6 +20,7 @@ from shared.core.money.credits import MOST_SUM, Sums, whole
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Limit, Warned
 from shared.core.money.windows import UNUSED, Usage
+from shared.core.values import replace
 
 #: Before the first move.
 NEVER_MOVED = datetime.min.replace(tzinfo=UTC)

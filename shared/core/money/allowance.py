@@ -15,13 +15,14 @@ Rules of this file:
    expires, and the new plan's begins with the next period.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.money.buckets import Bucket, Buckets, Change, Changes, Terms, taken
 from shared.core.money.credits import MOST_CREDITS, MOST_SUM, whole
 from shared.core.money.windows import Span, calendar_period, zone_of
+from shared.core.values import replace
 
 #: The ids of allowances' buckets begin with this, and no other bucket's does.
 PREFIX = "allowance:"

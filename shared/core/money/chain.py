@@ -13,9 +13,11 @@ Rules of this file:
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from shared.core.values import replace
 
 #: The first field of the bytes: what they are, and in which form.
 VERSION = "darkroom.entry.1"

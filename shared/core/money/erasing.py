@@ -9,12 +9,11 @@ Rules of this file:
 3. What is erased already stays erased: doing it again changes nothing.
 """
 
-from dataclasses import replace
-
 from shared.core.money.chain import misnamed
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.linking import class_and_name, facts_of, texts_of
 from shared.core.money.sealing import digest_again
+from shared.core.values import replace
 
 #: The entries that have the id of their generation, with its user's.
 _OF_GENERATIONS = (Move.HOLD, Move.RESOLVE, Move.ENDED_UNOPENED)

@@ -10,7 +10,7 @@ Rules of this file:
 5. Entries leave here with their number, and without a digest (sealing.py).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.keys import Key, row_key
@@ -49,6 +49,7 @@ from shared.core.money.limits import (
     check,
     laid_over,
 )
+from shared.core.values import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ Rules of this file:
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from shared.core.money.account import Account
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.linking import digest_of, stand_ins
+from shared.core.values import replace
 
 
 def sealed(

@@ -12,7 +12,7 @@ Rules of this file:
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.keys import is_id
@@ -24,6 +24,7 @@ from shared.core.money.entries import Move
 from shared.core.money.limits import MOST_LIMITS, Limit, Scope, Warned, laid_over
 from shared.core.money.moves import Moved, Posting, brought, post
 from shared.core.money.windows import Span, zone_of
+from shared.core.values import replace
 
 #: The longest name of an account and the longest reason of a suspension, in characters.
 MOST_NAME, MOST_REASON = 100, 300

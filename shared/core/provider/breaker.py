@@ -9,7 +9,9 @@ Rules of this file:
 4. A breaker is a value. The time is an argument, in seconds of any monotonic clock; so is the random number.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from shared.core.values import replace
 
 #: A pause is extended at random by up to this part of it, so that breakers of one dependency do not probe in step.
 JITTER = 0.25

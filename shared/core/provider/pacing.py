@@ -14,7 +14,9 @@ Rules of this file:
 5. A pace is a value. The time is an argument, in seconds of any monotonic clock.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from shared.core.values import replace
 
 #: The capacity of the bucket, in seconds: a tenth of a minute's creates may be sent at once.
 BURST_S = 6.0

@@ -6,7 +6,7 @@ Rules of this file:
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from shared.core.reasons import Reason
 from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.field_types import InputValue
 from shared.core.requests.fields import PICTURES, WRITTEN
+from shared.core.values import replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

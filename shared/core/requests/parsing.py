@@ -13,7 +13,6 @@ Rules of this file:
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +25,7 @@ from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Inp
 from shared.core.requests.fields import FIELD
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, Look, Malformed, PredictionEvent
 from shared.core.requests.unwrapping import Unreadable, plain_object, unwrapped
+from shared.core.values import replace
 
 #: The largest body that is parsed: a generous bound for 20,000 characters of prompt and the other fields.
 REQUEST_BYTES = 256 * 1024

@@ -12,11 +12,12 @@ Rules of this file:
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.core.modality import InputKind, Modality
 from shared.core.reasons import Reason, Refusal
+from shared.core.values import replace
 
 
 class Category(StrEnum):

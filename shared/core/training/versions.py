@@ -10,12 +10,13 @@ Rules of this file:
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.catalog.catalog import Catalog, Model, Status
 from shared.core.keys import Key
 from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}/[a-z0-9][a-z0-9._-]{0,63}:[0-9a-f]{64}", re.ASCII)
 

@@ -12,10 +12,10 @@ Rules of this file:
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.turns.shares import TURN, Asking, Capacity, Place, Tally, able, below_share
+from shared.core.values import replace
 
 #: While somebody waits, the app looks this often for what is free.
 LOOK_S = 1.0

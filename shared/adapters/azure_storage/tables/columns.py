@@ -20,6 +20,9 @@ Row = dict[str, Any]
 #: Characters of one part. A character has at most 4 bytes in UTF-16, so 16,000 stay below 64 KiB (65,536 bytes).
 PART_CHARACTERS = 16_000
 
+#: One encoder for all: ``json.dumps`` with these options would make one for each value.
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
@@ -29,7 +32,7 @@ def json_columns(name: str, value: object) -> Row:
 
     Half a surrogate pair, which a user's text may contain and no table accepts, becomes its JSON escape.
     """
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _written(value)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -26,6 +26,9 @@ Write = tuple[Row, str]
 #: The boundaries of the multipart body. No row can contain one, because no line of JSON begins with two dashes.
 BOUNDARY, CHANGESET = "batch_darkroom", "changeset_darkroom"
 
+#: One encoder for all: ``json.dumps`` with these options would make one for each row.
+_written = json.JSONEncoder(separators=(",", ":")).encode
+
 _TYPE = "@odata.type"
 _INNER = re.compile(rb"HTTP/1\.1 (\d{3})[^\r\n]*\r?\n((?:[^\r\n]+\r?\n)*)")
 _ETAG = re.compile(rb"^etag:\s*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
@@ -49,7 +52,7 @@ def encoded(row: Row) -> bytes:
             entity[name], entity[name + _TYPE] = moment, "Edm.DateTime"
         else:
             raise TypeError(f"column {name}: a row cannot hold a value of type {type(value).__name__}")
-    return json.dumps(entity, separators=(",", ":")).encode()
+    return _written(entity).encode()
 
 
 def decoded(body: bytes) -> Row:

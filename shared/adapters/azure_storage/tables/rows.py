@@ -11,7 +11,7 @@ Rules of this file:
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord, read_record
 from shared.core.turns.shares import Turn
+from shared.core.values import replace
 from shared.ports import OpenRow
 
 

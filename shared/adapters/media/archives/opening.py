@@ -3,13 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from shared.adapters.media.archives import tars, weights, zips
 from shared.adapters.media.archives.members import CHUNK_BYTES, Member, Unfit, bytes_at, checked, stored
 from shared.core.training import contents
 from shared.core.training.contents import Bounds, Entry, EntryKind, kind_of, not_allowed, wrong_list, wrong_name
+from shared.core.values import replace
 from shared.ports import ArchiveUnfit
 
 _ZIP, _GZIP, _USTAR, _USTAR_AT = b"PK", b"\x1f\x8b", b"ustar", 257

@@ -12,11 +12,11 @@ import io
 import logging
 import os
 import sys
-from dataclasses import replace
 from typing import BinaryIO
 
 from shared.adapters.media.images import PillowImages, looking
 from shared.core.reasons import Reason, Refusal
+from shared.core.values import replace
 from shared.ports import Cleaned, OutputUnfit, Picture, PictureUnfit
 
 logger = logging.getLogger("darkroom.images")

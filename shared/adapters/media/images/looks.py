@@ -13,12 +13,13 @@ Rules of this file:
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PIL import Image
 
 from shared.adapters.media.images import colours
 from shared.adapters.media.images.reading import Reading
+from shared.core.values import replace
 
 #: Content Safety's limits for an image: 4 MB, 50 to 7200 px a side
 #: (learn.microsoft.com/azure/ai-services/content-safety/overview).

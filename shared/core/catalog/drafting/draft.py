@@ -11,13 +11,14 @@ Rules of this file:
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from shared.core.catalog.drafting.guessing import Meanings, meanings
 from shared.core.catalog.drafting.published import Published, PublishedInput, PublishedOutput
 from shared.core.catalog.reading import CatalogError
 from shared.core.modality import InputKind, Modality
+from shared.core.values import replace
 
 #: How long a run is expected to take, and when it is ended at the latest, in seconds, by modality.
 _TIMES: Mapping[str, tuple[int, int]] = {

@@ -8,10 +8,10 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from shared.core.catalog.drafting.draft import Draft
+from shared.core.values import replace
 
 #: What only somebody who knows the model or the business can say.
 _KEPT = ("fallback", "min_margin_percent", "allow_loss", "loss_reason")

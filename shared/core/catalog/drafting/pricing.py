@@ -11,7 +11,7 @@ Rules of this file:
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -23,6 +23,7 @@ from shared.core.catalog.reading import CatalogError, margin_percent
 from shared.core.catalog.tiers import Tier
 from shared.core.modality import InputKind, Modality
 from shared.core.money.pricing import Price, Unit
+from shared.core.values import replace
 
 #: What credits are counted by, for a price in these units, if the entry has an input that is counted.
 _PER: Mapping[Unit, tuple[str, str]] = {
