@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import SynchronizedArray
 from typing import TypeAlias
 
-from dev.crowd.figures import Load, Report
+from dev.crowd.figures import LIFE_S, Load, Report
 from dev.crowd.wire import Partition, Wire
 from dev.fakes.world import World
 from shared.adapters.azure_storage.access import StorageAccount
@@ -36,9 +36,6 @@ ACCOUNT = "crowd"
 
 Since: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
-
-#: How long a generation is open.
-_LIFE_S = 1.0
 
 #: A message that is deferred comes again after so long.
 _AGAIN_S = 1.0
@@ -120,7 +117,7 @@ async def live(deps: Dependencies, key: Key, since_s: Since, tally: Tally, sleep
     """One generation: it opens, runs and succeeds. ``since_s`` is how long ago it was to begin."""
     tally.late_s = max(tally.late_s, since_s())
     await _timed(lambda: _open(deps, key), since_s, tally, sleep)
-    await sleep(_LIFE_S)
+    await sleep(LIFE_S)
     await _timed(lambda: _end(deps, key), since_s, tally, sleep)
 
 

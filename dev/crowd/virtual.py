@@ -1,9 +1,11 @@
-"""The same crowd on virtual time: the real code that saves, a store in memory that is a network away, no CPU time.
+"""The same crowd on virtual time: the real code that saves, and a store in memory that is a network away.
 
 Rules of this file:
 1. A request takes 15 ms, and what an unhurried service needs (5 ms, and 0.3 ms for each further row). It happens in the
    middle of that time.
-2. The same seed gives the same figures, on any machine.
+2. A process needs 3.5 ms to decide a move and to write its rows, as much as one on a busy machine. So a large group is
+   late where rivals are, as in real time.
+3. The same seed gives the same figures, on any machine.
 """
 
 import asyncio
@@ -39,6 +41,9 @@ Group = Sequence[tuple[Loaded, Transition[AnyGeneration]]]
 #: What the service needs for a request, and for each further row.
 _SERVICE_S, _ROW_S = 0.005, 0.0003
 
+#: What a process needs to decide a move and to write its rows.
+_MOVE_S = 0.0025
+
 
 class DistantStore(FakeStore):
     """A store in memory that is a network away, with the bound of a partition."""
@@ -63,11 +68,13 @@ class DistantStore(FakeStore):
 
     async def commit(self, loaded: Loaded, transition: Transition[AnyGeneration]) -> Loaded:
         """One transaction, or one write."""
+        await Pause(_MOVE_S)
         rows = 1 + (transition.account is not None) + (transition.user is not None) + 2 * len(transition.entries)
         return await self._request([rows], lambda: FakeStore.commit(self, loaded, transition))
 
     async def commit_group(self, group: Group) -> list[Loaded]:
         """One transaction."""
+        await Pause(_MOVE_S * len(group))
         group = group[: self._fit(group)]
         users = {made.user.user_id for _, made in group if made.user is not None}
         rows = 1 + len(users) + sum(1 + 2 * len(made.entries) for _, made in group)

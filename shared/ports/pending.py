@@ -10,7 +10,6 @@ Rules of this file:
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol, TypeAlias
 
@@ -18,20 +17,8 @@ from shared.core.keys import Key
 from shared.core.lifecycle.generation import Transition
 from shared.core.money.account import Account, User
 from shared.ports.errors import Unavailable
+from shared.ports.rivals import Rivals
 from shared.ports.state import Loaded
-
-#: After a conflict an account's next moves are gathered for up to so long; the time doubles with each further one.
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.4
-
-#: A pause halves in so many seconds, and one shorter than ``_LEAST_PAUSE_S`` is over.
-_HALF_LIFE_S, _LEAST_PAUSE_S = 1.0, 0.02
-
-#: A process whose calls hand over to each other would shut others out: what it knows is newer than what they have read.
-#: So every third leader in a row leaves them the time of a read and a commit.
-_IN_A_ROW, _GAP_S = 3, 0.12
-
-#: Pauses are remembered for so many accounts.
-_MOST_PAUSES = 256
 
 
 class Fate(Enum):
@@ -114,11 +101,6 @@ class AccountMoves:
     waiting: list[PendingMove] = field(default_factory=list)
     group: list[PendingMove] = field(default_factory=list)
     known: Known | None = None
-    handed_over: int = 0
-
-    def gap_s(self) -> float:
-        """How long a leader waits so that other processes get in between: nothing, but for every third in a row."""
-        return _GAP_S if self.handed_over % _IN_A_ROW == _IN_A_ROW - 1 else 0.0
 
     def leave(self, move: PendingMove) -> None:
         """Its call has an answer, or has ended."""
@@ -136,7 +118,6 @@ class AccountMoves:
         self.waiting = [each for each in self.waiting if each.waits]
         for first in self.waiting[:1]:
             if first.wait is not None:
-                self.handed_over += 1
                 first.leads = True
                 first.wait.set_result(Fate.LEAD)
 
@@ -146,12 +127,12 @@ def _future() -> Wait:
 
 
 class PendingMoves:
-    """The accounts whose moves are being saved by this process, and where rivals were met lately."""
+    """The accounts whose moves are being saved by this process, and where it has rivals."""
 
     def __init__(self, new_wait: Callable[[], Wait] = _future) -> None:
         self.new_wait = new_wait
+        self.rivals = Rivals()
         self._accounts: dict[str, AccountMoves] = {}
-        self._pauses: dict[str, tuple[float, datetime]] = {}
 
     def of(self, account_id: str) -> AccountMoves | None:
         """The moves of an account, if a call leads there."""
@@ -169,20 +150,3 @@ class PendingMoves:
         moves.hand_over()
         if not moves.waiting:
             del self._accounts[account_id]
-
-    def pause_s(self, account_id: str, now: datetime) -> float:
-        """How long moves of this account are gathered before a save: 0 without a rival in the last seconds."""
-        pause_s, since = self._pauses.get(account_id, (0.0, now))
-        left_s: float = pause_s * 0.5 ** (max(0.0, (now - since).total_seconds()) / _HALF_LIFE_S)
-        if left_s < _LEAST_PAUSE_S:
-            self._pauses.pop(account_id, None)
-            return 0.0
-        return left_s
-
-    def met_rival(self, account_id: str, now: datetime) -> None:
-        """Another process was faster."""
-        pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, 2 * self.pause_s(account_id, now)))
-        self._pauses.pop(account_id, None)
-        self._pauses[account_id] = (pause_s, now)
-        if len(self._pauses) > _MOST_PAUSES:
-            del self._pauses[next(iter(self._pauses))]

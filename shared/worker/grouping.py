@@ -12,6 +12,7 @@ ADR 0018 has the reasons. Rules of this file:
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.core.dependency import Dependency
@@ -38,8 +39,15 @@ from shared.worker.noting import note_move
 CONFLICT_TRIES = 30
 _LONGEST_PAUSE_S = 1.0
 
+#: A group falls back no further than after so many tries: moves gather behind it.
+_MOST_DOUBLED = 5
+
 #: Of three rows each, and the account's, so many fit into a transaction of 100. The store knows what really fits.
 MOST_TOGETHER = 33
+
+#: The longer a group takes to decide and to write, the more often a rival is faster. So it is smaller where there are
+#: rivals, and smaller still after a lost try: a process with many moves at hand would be shut out by those with few.
+MOST_AGAINST_RIVALS, MOST_AGAIN = 24, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +90,16 @@ async def _answer(deps: Dependencies, moves: AccountMoves, mine: PendingMove, wa
 async def _lead(
     deps: Dependencies, moves: AccountMoves, mine: PendingMove, ready: Transition[Any] | None, *, gathers: bool
 ) -> Answer:
-    """Save what waits, this call's move first. ``gathers``: wait for more moves, if rivals were met lately."""
+    """Save what waits, this call's move first. ``gathers``: wait for more moves, if there are rivals."""
     account_id = mine.key.account_id
-    pause_s = deps.pending.pause_s(account_id, deps.now()) if gathers else 0.0
+    rivals, full = deps.pending.rivals, len(moves.waiting) >= MOST_AGAINST_RIVALS
+    wait_s = rivals.wait_s(account_id, deps.now(), deps.chance(), full=full) if gathers else 0.0
     try:
-        if ready is not None and not pause_s:
+        if ready is not None and not wait_s:
             return await save_alone(deps, mine, ready)
-        wait_s = max(pause_s, moves.gap_s())
         if wait_s:
-            await deps.sleep(wait_s * (0.5 + deps.chance()))
-        return await _save_group(deps, moves, mine, stale=pause_s > 0)
+            await deps.sleep(wait_s)
+        return await _save_group(deps, moves, mine, reads=wait_s > 0 or rivals.known(account_id, deps.now()))
     except BaseException:
         for each in moves.group:
             moves.answer(each, Fate.ALONE)
@@ -102,6 +110,7 @@ async def _lead(
 
 async def save_alone(deps: Dependencies, mine: PendingMove, ready: Transition[Any]) -> Answer:
     """Commit what a call has decided on the rows that it has read."""
+    began_at = deps.now()
     if ready.account is not None:
         await note_move(deps, mine.key.account_id)
     try:
@@ -110,38 +119,46 @@ async def save_alone(deps: Dependencies, mine: PendingMove, ready: Transition[An
         _lost(deps, mine.key.account_id if ready.account else "")
         return Fate.LOST
     if ready.account:
+        deps.pending.rivals.saved(mine.key.account_id, after.account_etag, began_at, deps.now())
         _learn(deps, mine.key.account_id, [after])
     return Saved(ready, after)
 
 
-async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove, *, stale: bool) -> Answer:
-    """Decide and commit until this call's move is saved or left out. ``stale``: what was read may be old."""
+async def _save_group(deps: Dependencies, moves: AccountMoves, mine: PendingMove, *, reads: bool) -> Answer:
+    """Decide and commit until this call's move is saved or left out. ``reads``: what is known may be old."""
+    account_id = mine.key.account_id
     for tried in range(CONFLICT_TRIES):
-        if stale and (len(moves.waiting) == 1 or not await _read_again(deps, moves)):
+        began_at = deps.now()
+        if (reads or tried) and not await _read_again(deps, moves) and tried:
             return _all_stale(moves)
-        await note_move(deps, mine.key.account_id)
-        group = decided(moves)
+        await note_move(deps, account_id)
+        group = decided(moves, _most_together(deps, account_id, tried))
         if not group or group[0].move is not mine:
             return Fate.STALE
         try:
-            return await _commit(deps, moves, group)
+            return await _commit(deps, moves, group, began_at)
         except Conflict:
-            _lost(deps, mine.key.account_id)
+            _lost(deps, account_id if not tried else "")
             if len(group) == 1:
                 return Fate.LOST
-        await pause(deps, tried)
-        stale = True
+        await pause(deps, min(tried, _MOST_DOUBLED))
     raise too_many()
 
 
-def decided(moves: AccountMoves) -> list[Member]:
-    """Decide the moves that wait, each on the account as the one before it leaves it. Who is left out is answered."""
+def _most_together(deps: Dependencies, account_id: str, tried: int) -> int:
+    if tried:
+        return MOST_AGAIN
+    return MOST_AGAINST_RIVALS if deps.pending.rivals.known(account_id, deps.now()) else MOST_TOGETHER
+
+
+def decided(moves: AccountMoves, most: int) -> list[Member]:
+    """Decide the first so many, each on the account as the one before it leaves it. Who is left out is answered."""
     known = moves.known = _newest(moves)
     group: list[Member] = []
     if known is None:
         return group
     taken = set()
-    for each in moves.waiting[:MOST_TOGETHER]:
+    for each in moves.waiting[:most]:
         if each.key in taken:  # a second delivery of the same message: it decides after the first
             continue
         loaded = _rows_for(known, each)
@@ -155,7 +172,7 @@ def decided(moves: AccountMoves) -> list[Member]:
     return group
 
 
-async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member]) -> Answer:
+async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member], began_at: datetime) -> Answer:
     """Commit a group, and answer its calls. Returns the answer of the first, which leads."""
     moves.group = [each.move for each in group[1:]]
     for each in group:
@@ -177,6 +194,7 @@ async def _commit(deps: Dependencies, moves: AccountMoves, group: list[Member]) 
         for each in group[1:]:
             moves.answer(each.move, Fate.ALONE)
         return Fate.ALONE
+    deps.pending.rivals.saved(group[0].move.key.account_id, afters[0].account_etag, began_at, deps.now())
     answers = [Saved(each.transition, after) for each, after in zip(group, afters, strict=False)]
     for member, answer in zip(group, answers, strict=False):
         moves.answer(member.move, answer)
@@ -198,6 +216,7 @@ async def _read_again(deps: Dependencies, moves: AccountMoves) -> bool:
     (account, etag), users = await deps.store.load_payers(account_id, names)
     if account is None:
         return False
+    deps.pending.rivals.read(account_id, etag, deps.now())
     before = moves.known
     found = {name: KnownUser(account.seq, *row) for name, row in zip(names, users, strict=True)}
     moves.known = Known(account, etag, found)
@@ -268,7 +287,7 @@ def _lost(deps: Dependencies, account_id: str) -> None:
     """Count a lost try; if it moved credits, the account's next moves are gathered."""
     deps.telemetry.count(Metric.CONFLICTS)
     if account_id:
-        deps.pending.met_rival(account_id, deps.now())
+        deps.pending.rivals.met(account_id, deps.now())
 
 
 async def pause(deps: Dependencies, tried: int) -> None:

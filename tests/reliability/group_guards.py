@@ -5,7 +5,7 @@ The table in docs/reliability.md is made of these (``python3 -m tests.reliabilit
 
 from tests.reliability.guards import WORKER, Guard, table, worker_test
 
-_GROUPING, _PENDING = WORKER + "grouping.py", "shared/ports/pending.py"
+_GROUPING, _RIVALS = WORKER + "grouping.py", "shared/ports/rivals.py"
 
 
 def _test(name: str) -> str:
@@ -14,6 +14,10 @@ def _test(name: str) -> str:
 
 def _loss(name: str) -> str:
     return worker_test(f"test_group_losses.py::{name}")
+
+
+def _rival(name: str) -> str:
+    return worker_test(f"test_rivals.py::{name}")
 
 
 GROUP_GUARDS: tuple[Guard, ...] = (
@@ -85,14 +89,32 @@ GROUP_GUARDS: tuple[Guard, ...] = (
     Guard(
         "moves are gathered where rivals were met",
         _GROUPING,
-        (("deps.pending.pause_s(account_id, deps.now()) if gathers else 0.0", "0.0"),),
+        (("rivals.wait_s(account_id, deps.now(), deps.chance(), full=full) if gathers else 0.0", "0.0"),),
         _loss("test_moves_are_gathered_where_rivals_were_met"),
     ),
     Guard(
         "a process leaves the others a gap",
-        _PENDING,
-        (("        return _GAP_S if self.handed_over", "        return 0.0 if self.handed_over"),),
+        _RIVALS,
+        (("if account.in_a_row >= _IN_A_ROW else", "if account.in_a_row < 0 else"),),
         "tests/dev/test_crowd.py::test_no_process_is_shut_out_by_another",
+    ),
+    Guard(
+        "processes that did not meet do not meet an interval later",
+        _RIVALS,
+        (("interval_s - (now - account.began_at).total_seconds()", "interval_s"),),
+        _rival("test_the_interval_begins_with_the_last_save"),
+    ),
+    Guard(
+        "a group that has lost comes again smaller",
+        _GROUPING,
+        (("    if tried:\n        return MOST_AGAIN\n", ""),),
+        _loss("test_a_large_group_comes_again_smaller"),
+    ),
+    Guard(
+        "what waited for others to be gathered is saved together, also if nobody else moved the account",
+        _GROUPING,
+        (("_read_again(deps, moves) and tried:", "_read_again(deps, moves):"),),
+        _loss("test_what_was_gathered_is_saved_together_where_no_rival_came"),
     ),
     Guard(
         "a group is bounded in rows",

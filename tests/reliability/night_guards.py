@@ -18,7 +18,7 @@ NIGHT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an account is noted before a group moves it",
         WORKER + "grouping.py",
-        (("        await note_move(deps, mine.key.account_id)\n        group =", "        group ="),),
+        (("        await note_move(deps, account_id)\n        group =", "        group ="),),
         worker_test("test_noting.py::test_no_group_moves_before_it_is_noted"),
     ),
     Guard(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.world import START, World
+from dev.fakes.world import World
+from shared import worker
 from shared.core.dependency import Dependency
 from shared.ports import Conflict, PendingMoves, Unavailable
 from shared.worker.saving import Changed, Unchanged
@@ -52,7 +53,7 @@ async def test_a_canceled_call_leaves_the_line(world: World, line: Line) -> None
 
 async def test_a_call_that_is_canceled_while_moves_are_gathered_is_not_saved(world: World, line: Line) -> None:
     """The leader waits for more moves, and one that waits with it goes away."""
-    world.deps.pending.met_rival("ada", world.time)
+    world.deps.pending.rivals.met("ada", world.time)
     tasks: list[asyncio.Task[Saving]] = []
 
     async def sleep(_: float) -> None:
@@ -137,17 +138,40 @@ async def test_a_generation_that_changed_costs_the_others_no_more_than_a_try(wor
     sound(world, keys)
 
 
+async def test_a_large_group_comes_again_smaller(world: World, line: Line) -> None:
+    """33 at hand, and a rival is faster: 12 of them, then the others, in groups of 24 at most."""
+    await worker.grant(world.deps, "ada", 100, grant_id="more")
+    rival = replace(world.deps, pending=PendingMoves())
+    keys = keys_of(41)
+    line.tried.clear()
+    tasks = await held(line, [hold(world.deps, key) for key in keys[:40]])
+    line.at.clear()
+    line.steps = True
+    line.go.set()
+    await line.at.wait()  # the group of 33
+    line.steps = False
+    await hold(rival, keys[40])
+    results = await let_go(line, tasks)
+    assert {type(each) for each in results} == {Changed}
+    assert line.tried == [1, 33, 1, 12, 24, 3]
+    assert world.account().held == 41
+
+
+async def test_what_was_gathered_is_saved_together_where_no_rival_came(world: World, line: Line) -> None:
+    """Those that wait for the next save are one group, though the account is as this process left it."""
+    world.deps.pending.rivals.met("ada", world.time)
+    tasks = await held(line, [hold(world.deps, key) for key in keys_of(1)])
+    tasks += [asyncio.create_task(hold(world.deps, key)) for key in keys_of(5)[1:]]
+    results = await let_go(line, tasks)
+    assert {type(each) for each in results} == {Changed}
+    assert sum(line.tried) == 5
+    assert len(line.tried) <= 2
+    sound(world, keys_of(5))
+
+
 async def test_moves_are_gathered_where_rivals_were_met(world: World, line: Line) -> None:
-    """After a lost try the next first save waits, for longer after each, at most 0.4 s; then no more after a while."""
-    pending = world.deps.pending
-    assert pending.pause_s("ada", world.time) == 0
-    pauses = []
-    for _ in range(5):
-        pending.met_rival("ada", world.time)
-        pauses.append(pending.pause_s("ada", world.time))
-    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.4]
-    assert pending.pause_s("eve", world.time) == 0
-    assert pending.pause_s("ada", world.time + timedelta(seconds=1)) == pytest.approx(0.2)
+    """After a lost try the next first save waits, and takes with it what has come meanwhile."""
+    world.deps.pending.rivals.met("ada", world.time)
     began = world.time
 
     async def sleep(seconds: float) -> None:
@@ -157,20 +181,9 @@ async def test_moves_are_gathered_where_rivals_were_met(world: World, line: Line
 
     deps = replace(world.deps, sleep=sleep)
     await asyncio.gather(*(hold(deps, key) for key in keys_of(3)))
-    assert world.time > began
+    assert world.time - began == timedelta(seconds=0.1)  # half of 0.2: chance is even here
     assert line.tried == [3]
-    assert pending.pause_s("ada", world.time + timedelta(seconds=10)) == 0
     sound(world, keys_of(3))
-
-
-def test_only_so_many_accounts_with_rivals_are_remembered() -> None:
-    """An app with many accounts keeps no row for each."""
-    pending = PendingMoves()
-    for number in range(1000):
-        pending.met_rival(f"a{number}", START)
-    assert pending.pause_s("a0", START) == 0
-    assert pending.pause_s("a999", START) > 0
-    assert len(pending._pauses) == 256
 
 
 async def test_a_group_that_always_loses_gives_up(world: World, line: Line) -> None:
