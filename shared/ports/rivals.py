@@ -29,6 +29,9 @@ _HALF_LIFE_S = 4.0
 #: After so many saves, each within ``_GAP_S`` of the one before, this process leaves a gap.
 _IN_A_ROW, _GAP_S = 3, 0.2
 
+#: So many, if each was of a call that had read the rows just before: a user who is in a hurry has no more.
+_FRESH_IN_A_ROW = 6
+
 #: So many accounts are remembered.
 _MOST_ACCOUNTS = 256
 
@@ -69,17 +72,21 @@ class Rivals:
         account = self._accounts.get(account_id)
         return account is not None and account.interval_now_s(now) > 0
 
-    def wait_s(self, account_id: str, now: datetime, chance: float = 1.0, *, full: bool = False) -> float:
-        """How long from now moves of this account are gathered before a save. ``full``: a large group is at hand.
+    def wait_s(
+        self, account_id: str, now: datetime, chance: float = 1.0, *, full: bool = False, fresh: bool = False
+    ) -> float:
+        """How long from now moves of this account are gathered before a save.
 
         ``chance``, from 0 to 1, decides when a process first saves that has no place in the order yet.
+        ``full``: a large group is at hand. ``fresh``: whoever is about to save has just read the rows.
         """
         account = self._accounts.get(account_id)
         if account is None:
             return 0.0
         interval_s, least_s = account.interval_now_s(now), _LEAST_S
         if not interval_s:
-            interval_s, least_s = (_GAP_S if account.in_a_row >= _IN_A_ROW else 0.0), 0.0
+            most = _FRESH_IN_A_ROW if fresh else _IN_A_ROW
+            interval_s, least_s = (_GAP_S if account.in_a_row >= most else 0.0), 0.0
         if account.began_at is None:
             return chance * interval_s
         left_s: float = max(least_s, interval_s - (now - account.began_at).total_seconds())

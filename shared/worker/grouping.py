@@ -93,13 +93,15 @@ async def _lead(
     """Save what waits, this call's move first. ``gathers``: wait for more moves, if there are rivals."""
     account_id = mine.key.account_id
     rivals, full = deps.pending.rivals, len(moves.waiting) >= MOST_AGAINST_RIVALS
-    wait_s = rivals.wait_s(account_id, deps.now(), deps.chance(), full=full) if gathers else 0.0
+    fresh = ready is not None
+    wait_s = rivals.wait_s(account_id, deps.now(), deps.chance(), full=full, fresh=fresh) if gathers else 0.0
     try:
-        if ready is not None and not wait_s:
-            return await save_alone(deps, mine, ready)
         if wait_s:
             await deps.sleep(wait_s)
-        return await _save_group(deps, moves, mine, reads=wait_s > 0 or rivals.known(account_id, deps.now()))
+        known = rivals.known(account_id, deps.now())
+        if ready is not None and not (wait_s and known):
+            return await save_alone(deps, mine, ready)
+        return await _save_group(deps, moves, mine, reads=wait_s > 0 or known)
     except BaseException:
         for each in moves.group:
             moves.answer(each, Fate.ALONE)

@@ -89,13 +89,13 @@ GROUP_GUARDS: tuple[Guard, ...] = (
     Guard(
         "moves are gathered where rivals were met",
         _GROUPING,
-        (("rivals.wait_s(account_id, deps.now(), deps.chance(), full=full) if gathers else 0.0", "0.0"),),
+        (("rivals.wait_s(account_id, deps.now(), deps.chance(), full=full, fresh=fresh) if gathers else 0.0", "0.0"),),
         _loss("test_moves_are_gathered_where_rivals_were_met"),
     ),
     Guard(
         "a process leaves the others a gap",
         _RIVALS,
-        (("if account.in_a_row >= _IN_A_ROW else", "if account.in_a_row < 0 else"),),
+        (("if account.in_a_row >= most else", "if account.in_a_row < 0 else"),),
         "tests/dev/test_crowd.py::test_no_process_is_shut_out_by_another",
     ),
     Guard(

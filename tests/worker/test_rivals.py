@@ -104,6 +104,16 @@ def test_after_three_saves_in_a_row_a_gap_is_left() -> None:
     assert rivals.wait_s("ada", START + after(0.4)) == 0
 
 
+def test_a_user_in_a_hurry_waits_seldom() -> None:
+    """A call that has just read the rows needs no second look: a gap is left after six of them."""
+    rivals = Rivals()
+    for number in range(6):
+        now = START + after(0.1 * number)
+        assert rivals.wait_s("ada", now, fresh=True) == 0
+        rivals.saved("ada", str(number), now, now)
+    assert rivals.wait_s("ada", START + after(0.5), fresh=True) == pytest.approx(0.2)
+
+
 def test_a_rival_that_is_seen_without_a_loss_is_known() -> None:
     """It got in where a gap was left."""
     rivals = Rivals()
