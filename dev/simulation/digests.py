@@ -24,15 +24,17 @@ import io
 import marshal
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from operator import attrgetter
 from types import BuiltinFunctionType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from dev.simulation.snapshots import is_frozen
+
+T = TypeVar("T")
 
 #: So many values are known by their address, and kept alive for it; then all are looked at anew.
 MOST_KNOWN = 50_000
@@ -98,8 +100,7 @@ class _Walk(pickle.Pickler):
             return None
         if kind is str or kind is type:
             return self.digests.number(each)
-        number_of = _NUMBERED.get(kind) or _learned(kind)
-        return number_of(self, each, kind)
+        return _NUMBERED[kind](self, each, kind)
 
     def reducer_override(self, each: Any) -> tuple[Any, ...]:
         """How something that can change is taken apart, if only its type knows."""
@@ -115,13 +116,19 @@ class _Walk(pickle.Pickler):
         return None if place == new else -1 - place
 
 
+class _Learned(dict[type[Any], T]):
+    """How each type is taken apart: found out when a value of it is met first."""
+
+    def __init__(self, learn: Callable[[type[Any]], T], known: Mapping[type[Any], T]) -> None:
+        super().__init__(known)
+        self._learn = learn
+
+    def __missing__(self, kind: type[Any]) -> T:
+        how = self[kind] = self._learn(kind)
+        return how
+
+
 _Number = Callable[[_Walk, Any, type[Any]], Any]
-
-
-def _learned(kind: type[Any]) -> _Number:
-    """How a value of this kind is numbered."""
-    how = _NUMBERED[kind] = _numbered(kind)
-    return how
 
 
 def _numbered(kind: type[Any]) -> _Number:
@@ -175,7 +182,7 @@ def _set(walk: _Walk, each: Any, kind: type[Any]) -> int | list[int]:
     return walk.place_of(each) or [walk.digests.number(kind), *sorted(map(walk.digests.of_member, each))]
 
 
-_NUMBERED: dict[type[Any], _Number] = {bytes: _bytes, tuple: _tuple, set: _set, frozenset: _set}
+_NUMBERED: _Learned[_Number] = _Learned(_numbered, {bytes: _bytes, tuple: _tuple, set: _set, frozenset: _set})
 
 #: What pickle writes by value itself, and what it takes apart and knows by its place.
 _AS_IT_IS = frozenset({type(None), bool, int, float, list, dict})
@@ -202,7 +209,7 @@ class _Parts:
             elif id(each) in known:
                 append(known[id(each)][1])
             else:
-                (_HOW.get(kind) or _learned_part(kind))(self, each, kind)
+                _HOW[kind](self, each, kind)
 
     def open(self, shape: Any, size: int) -> None:
         """So many parts of something of this shape follow."""
@@ -210,12 +217,6 @@ class _Parts:
 
 
 _How = Callable[[_Parts, Any, type[Any]], None]
-
-
-def _learned_part(kind: type[Any]) -> _How:
-    """How something of this kind is added."""
-    how = _HOW[kind] = _how(kind)
-    return how
 
 
 def _how(kind: type[Any]) -> _How:
@@ -346,7 +347,7 @@ _ITSELF = frozenset({str, bytes, type(None)})
 _NUMBER = frozenset({int, bool, float})
 
 #: What was found out so far: how those of a type are added, what its parts are, and the number of each shape.
-_HOW: dict[type[Any], _How] = {}
+_HOW: _Learned[_How] = _Learned(_how, {})
 _FIELDS: dict[type[Any], _Fields] = {MethodType: attrgetter("__func__", "__self__")}
 _SHAPES: dict[Any, int] = {}
 

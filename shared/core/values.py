@@ -37,7 +37,7 @@ else:
 def _how(kind: type[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], None] | None]:
     """What makes a copy that can be changed until it gets its class, and the class's own check."""
     names = [each.name for each in fields(kind) if each.init]
-    if set(names) != set(slots_of(kind)):
+    if set(names) != set(_slots_of(kind)):
         raise TypeError(f"{kind.__qualname__} has not exactly the fields of its __init__ as slots")
     plain = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     open_kind = type(kind.__name__, (kind,), plain)
@@ -52,6 +52,6 @@ def _how(kind: type[Any]) -> tuple[Callable[[Any], Any], Callable[[Any], None] |
     return made["copied"], getattr(kind, "__post_init__", None)
 
 
-def slots_of(kind: type[Any]) -> list[str]:
+def _slots_of(kind: type[Any]) -> list[str]:
     """The slots of a class and of those above it."""
     return [name for each in kind.__mro__ for name in each.__dict__.get("__slots__", ())]

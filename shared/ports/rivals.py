@@ -1,8 +1,8 @@
 """Accounts that other processes move at the same time, and how far apart this process saves there.
 
 Rules of this file:
-1. Where no rival was met, a process saves at once. But after a few saves in a row it leaves a gap and reads the account
-   again: whoever always loses against it could not be seen otherwise.
+1. Where no rival was met, a process saves at once. But after a few saves in a row it leaves a gap: whoever always loses
+   against it could not be seen otherwise.
 2. Where there are rivals, moves are saved together, an interval after this process has begun its last save. It is not
    drawn by lot, and all intervals are 0.2 s, doubled some times: processes that did not meet do not meet later either.
    Chance decides for who has not saved yet, and for who has lost (worker/grouping.py).
@@ -89,7 +89,8 @@ class Rivals:
             interval_s, least_s = (_GAP_S if account.in_a_row >= most else 0.0), 0.0
         if account.began_at is None:
             return chance * interval_s
-        left_s: float = max(least_s, interval_s - (now - account.began_at).total_seconds())
+        gone_s = max(0.0, (now - account.began_at).total_seconds())  # a clock may be set back
+        left_s: float = max(least_s, interval_s - gone_s)
         return left_s / 4 if full else left_s
 
     def met(self, account_id: str, now: datetime) -> None:

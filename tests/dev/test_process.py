@@ -1,8 +1,6 @@
 """Child processes: ready or a readable error, and none left behind, however the parent ends."""
 
-import asyncio
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -13,6 +11,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from dev import azurite, process
 from dev.process import StartError
+from tests.running import all_end, runs
 
 READY = "import json, sys, time; print(json.dumps({'ready': 'it', 'port': '7'}), flush=True); "
 LIVE = "time.sleep(60)"
@@ -38,25 +37,6 @@ def _python(code: str) -> list[str]:
     return [sys.executable, "-c", code]
 
 
-def _runs(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not waited for does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z")
-
-
-async def _all_end(pids: list[int]) -> bool:
-    """Whether all processes have ended within 5 seconds."""
-    for _ in range(250):
-        if not any(_runs(pid) for pid in pids):
-            return True
-        await asyncio.sleep(0.02)
-    return False
-
-
 @pytest.mark.process
 async def test_a_child_has_what_it_announced_and_stops() -> None:
     """The ready line is read, SIGTERM ends the child."""
@@ -64,7 +44,7 @@ async def test_a_child_has_what_it_announced_and_stops() -> None:
     assert child.ready == {"ready": "it", "port": "7"}
     assert child.text("port") == "7"
     assert await child.stop() == -signal.SIGTERM
-    assert not _runs(child.process.pid)
+    assert not runs(child.process.pid)
 
 
 @pytest.mark.process
@@ -91,7 +71,7 @@ async def test_a_child_that_is_not_ready_in_time_is_ended() -> None:
     code = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
     with pytest.raises(StartError, match=r"within 0\.5 s") as caught:
         await process.start("it", _python(code), timeout_s=0.5)
-    assert await _all_end([int(str(caught.value).split()[-1])])
+    assert await all_end([int(str(caught.value).split()[-1])])
 
 
 @pytest.mark.process
@@ -118,10 +98,10 @@ async def test_sigkill_of_the_parent_leaves_no_process() -> None:
     """Children and grandchildren end though the parent could do nothing about it."""
     parent = await process.start("parent", _python(FAMILY), cwd=Path(process.__file__).parents[1])
     pids = json.loads(json.dumps(parent.ready["pids"]))
-    assert all(_runs(pid) for pid in pids)
+    assert all(runs(pid) for pid in pids)
     parent.process.kill()
     try:
-        assert await _all_end(pids)
+        assert await all_end(pids)
     finally:
         await parent.stop()
 
@@ -134,7 +114,7 @@ async def test_sigkill_of_the_leash_ends_the_program() -> None:
     leash = await process.start("leash", [sys.executable, "-m", "dev.leash", *_python(code)])
     leash.process.kill()
     try:
-        assert await _all_end([int(leash.text("ready"))])
+        assert await all_end([int(leash.text("ready"))])
     finally:
         await leash.stop()
 

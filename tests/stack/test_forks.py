@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from dev import fork_server, process
 from dev.forks import ForkServer
 from dev.process import StartError
 from dev.stack import ROOT
+from tests.running import all_end, runs, stat_of
 
 pytestmark = [
     pytest.mark.process,
@@ -64,26 +65,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServ
 def command_of(*arguments: str) -> list[str]:
     """The command that starts the program."""
     return [sys.executable, "-m", "program", *arguments]
-
-
-def stat_of(pid: int) -> list[str]:
-    """The state of a process, its parent's id, and more that Linux knows; nothing if there is none."""
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.read_text(encoding="utf-8").rpartition(")")[2].split() if stat.exists() else []
-
-
-def runs(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not waited for does not."""
-    return stat_of(pid)[:1] not in ([], ["Z"])
-
-
-async def all_end(pids: Sequence[int]) -> bool:
-    """Whether all processes have ended within 5 seconds."""
-    for _ in range(250):
-        if not any(runs(pid) for pid in pids):
-            return True
-        await asyncio.sleep(0.02)
-    return False
 
 
 async def test_a_forked_program_is_started_as_any_other(server: ForkServer, tmp_path: Path) -> None:

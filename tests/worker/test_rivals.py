@@ -47,6 +47,13 @@ def test_the_interval_begins_with_the_last_save() -> None:
     assert rivals.wait_s("ada", START + after(1)) == pytest.approx(0.7)
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer() -> None:
+    """Else a leader would sleep for as long as the clock was wrong, and with it all who wait for it."""
+    rivals = met(3)
+    rivals.saved("ada", "1", START, START)
+    assert rivals.wait_s("ada", START - after(3600)) == 0.8
+
+
 def test_who_has_no_place_in_the_order_yet_takes_one_by_chance() -> None:
     """All that have lost to the same rival would come again together."""
     assert [met(1).wait_s("ada", START, chance) for chance in (0.0, 0.5, 1.0)] == [0, 0.1, 0.2]
