@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
 
 from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, START, World
@@ -19,14 +18,6 @@ from shared.ports import Loaded, NotedToday, Unavailable
 from shared.ports.moved import MOST_REMEMBERED
 
 TODAY = START.date()
-
-
-@pytest_asyncio.fixture
-async def world() -> World:
-    """Ada's account was opened by the worker itself: it has noted her."""
-    made = World()
-    await made.open_account()
-    return made
 
 
 async def test_an_account_is_noted_once_a_day(world: World) -> None:
