@@ -18,8 +18,8 @@ from shared.adapters.azure_storage.tables import TableService, TableStore
 from shared.core.money.chain import Misfit
 from shared.ports import Dependencies
 
-#: Starting a process takes about so long; all begin together. Each further one of the same core takes its time.
-_START_S, _START_EACH_S = 3.0, 1.5
+#: Starting a process, and what it does first, take about so long; all begin together. Each further one takes its time.
+_START_S, _START_EACH_S = 4.0, 2.0
 
 #: Beyond its seconds a crowd may take so long.
 _MOST_S = 180.0
