@@ -320,7 +320,8 @@ def _measure(terms: Blocklist, asked: argparse.Namespace) -> int:
 def _measure_harmless(terms: Blocklist, asked: argparse.Namespace) -> int:
     found = harmless(asked.seed, asked.harmless)
     if not found:
-        print("There are no fortunes here: apt-get install fortunes fortunes-de fortunes-es ...")
+        print("Nothing was measured: the sentences are Debian's packages fortunes, fortunes-de, fortunes-es and so on.")
+        print("`apt-get install fortunes fortunes-de fortunes-es` installs these; docs/safety.md names all.")
         return 1
     hit = [(language, text) for language, own in found.items() for text in own if is_found(terms, text)]
     for language, text in hit[: asked.show]:
