@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 from dev.arguments import at_least, more_than_nothing
+from dev.log_level import log_level
 from dev.simulation.outage import Case, Figures, Outage
 from dev.simulation.outage_dependencies import Trouble
 
@@ -81,9 +82,9 @@ def main(argv: list[str]) -> int:
 
 def played(case: Case) -> tuple[Figures, float]:
     """Run one case; returns it and its seconds. The breakers' log is for operators, so it is switched off here."""
-    logging.getLogger("darkroom").setLevel(logging.CRITICAL)
     started = time.monotonic()
-    return Outage(case).run(), time.monotonic() - started
+    with log_level(logging.CRITICAL):
+        return Outage(case).run(), time.monotonic() - started
 
 
 def _shown(case: Case, found: Figures, took_s: float) -> bool:

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dev.log_level import log_level
+
 KINDS = ("pictures", "messages")
 
 #: How many loose inputs are printed.
@@ -49,10 +51,10 @@ def main(argv: list[str]) -> int:
     module = importlib.import_module(f"dev.fuzz.{arguments.kind}")
     if arguments.only is not None:
         return _one(module.made(arguments.only, seed), arguments.kind, arguments.only, module.look)
-    logging.getLogger("darkroom").setLevel(logging.ERROR)  # warnings of a decoder that gives up are expected here
     print(f"fuzz of {arguments.count:,} {arguments.kind} with seed {seed}", flush=True)
     started = time.monotonic()
-    findings: Findings = module.fuzzed(arguments.count, seed, lambda done: print(f"  {done:,}", flush=True))
+    with log_level(logging.ERROR):  # warnings of a decoder that gives up are expected here
+        findings: Findings = module.fuzzed(arguments.count, seed, lambda done: print(f"  {done:,}", flush=True))
     _report(findings, arguments.count, time.monotonic() - started)
     return 1 if findings.loose else 0
 

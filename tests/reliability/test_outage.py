@@ -4,6 +4,7 @@ The hour at 50 requests a second is `python3 -m dev outage`. Here are four minut
 handler, the same breakers, and a pace at the same part of the limit.
 """
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -57,12 +58,14 @@ def test_it_is_the_same_each_time() -> None:
 
 
 def test_the_command_says_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:
-    """The run is bounded, and prints each figure of the documentation with its name."""
+    """The run is bounded, prints each figure of the documentation with its name, and leaves the log's level alone."""
+    before = logging.getLogger("darkroom").level
     assert command.main(["--trouble", "402", "--rate", "5", "--minutes", "1", "--limit", "600"]) == 0
     printed = capsys.readouterr().out
     assert "402 to creates" in printed
     for name, _ in command.LINES:
         assert name in printed
+    assert logging.getLogger("darkroom").level == before
 
 
 def test_the_command_fails_where_something_is_lost(
