@@ -22,11 +22,11 @@ class FakeIndex:
         await asyncio.sleep(0)
         self.rows[row.key] = row
 
-    async def move(self, key: Key, due_at: datetime) -> None:
+    async def move(self, key: Key, due_at: datetime, expires_at: datetime | None = None) -> None:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
-        if key in self.rows:
-            self.rows[key] = replace(self.rows[key], due_at=due_at)
+        if row := self.rows.get(key):
+            self.rows[key] = replace(row, due_at=due_at, expires_at=expires_at or row.expires_at)
 
     async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
         """See ``OpenIndex``."""
@@ -51,12 +51,13 @@ class FakeIndex:
         self.rows[turn.key] = replace(self.rows[turn.key], turn=turn, due_at=due_at)
         return True
 
-    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+    async def release(self, key: Key, due_at: datetime, expires_at: datetime, asked: int = 0) -> None:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
         if key in self.rows:
             row = self.rows[key]
-            self.rows[key] = replace(row, turn=None, due_at=due_at, asked=asked or row.asked)
+            asked = asked or row.asked
+            self.rows[key] = replace(row, turn=None, due_at=due_at, expires_at=expires_at, asked=asked)
 
     async def of_account(self, account_id: str = "") -> Sequence[Key]:
         """See ``OpenIndex``."""

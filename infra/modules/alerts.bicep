@@ -135,7 +135,7 @@ AppTraces
     severity: 2
     every: 'PT15M'
     window: 'PT15M'
-    description: 'A generation is open beyond its bound: it is later than its expected time plus the hour for which Replicate keeps outputs. Is it Replicate? See www.replicatestatus.com, which /api/health reads.'
+    description: 'A generation is open beyond its bound: it runs for longer than its expected time plus the hour for which Replicate keeps outputs, or nobody has looked at one that waits. Is it Replicate? See www.replicatestatus.com, which /api/health reads.'
     query: '''
 AppMetrics
 | where Name == "darkroom.slack_s"

@@ -100,9 +100,10 @@ class Store(Protocol):
 class OpenRow:
     """One generation that is not finished and announced.
 
-    ``due_at``: when the timer should check it. ``expires_at``: when something of it is lost for good. ``written_at``:
-    when the row was first written. ``turn``: its turn, if it has one (shared/core/turns). ``asked``: which of its
-    requests for an approval was published last; 0: none.
+    ``due_at``: when the timer should check it. ``expires_at``: when outputs of it may be lost for good; for what waits
+    and has no prediction, an hour after its next check. ``written_at``: when the row was first written. ``turn``: its
+    turn, if it has one (shared/core/turns). ``asked``: which of its requests for an approval was published last; 0:
+    none.
     """
 
     key: Key
@@ -119,8 +120,11 @@ class OpenIndex(Protocol):
     async def put(self, row: OpenRow) -> None:
         """Write the row, or replace it."""
 
-    async def move(self, key: Key, due_at: datetime) -> None:
-        """Change ``due_at`` of an existing row. Does nothing without a row: a removed one must stay removed."""
+    async def move(self, key: Key, due_at: datetime, expires_at: datetime | None = None) -> None:
+        """Change ``due_at``, and ``expires_at`` if it is given, of an existing row.
+
+        Does nothing without a row: a removed one must stay removed.
+        """
 
     async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
         """The rows of one account, or of all, whose request for an approval was published."""
@@ -134,8 +138,8 @@ class OpenIndex(Protocol):
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Write a turn, and change ``due_at``, of an existing row. Returns False without one: it has ended."""
 
-    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
-        """Take the turn from an existing row, if it has one, and change ``due_at``. Does nothing without a row.
+    async def release(self, key: Key, due_at: datetime, expires_at: datetime, asked: int = 0) -> None:
+        """Take the turn from an existing row, if it has one, and change both times. Does nothing without a row.
 
         ``asked`` is changed too if it is given.
         """

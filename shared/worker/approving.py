@@ -27,6 +27,7 @@ from shared.core.values import replace
 from shared.ports import Dependencies, Envelope, Loaded
 from shared.worker.accounts import Command
 from shared.worker.finishing import end
+from shared.worker.open_index import keeps_until
 from shared.worker.pausing import LOOK_S, moved_until
 from shared.worker.saving import Absent, save
 
@@ -59,7 +60,7 @@ async def ask(
     if ends_at <= deps.now():  # a pause has moved it, and may be ended early: it is looked at again before the new end
         ends_at = max(soon, min(await moved_until(deps, waits, waits.approval, loaded), deps.now() + _LOOK_AGAIN))
     due_at = min(ends_at, max(free_at, soon) if free_at else ends_at)
-    await deps.index.release(waits.key, due_at, waits.approval.asks)
+    await deps.index.release(waits.key, due_at, keeps_until(deps, due_at), waits.approval.asks)
 
 
 async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded) -> None:

@@ -31,7 +31,7 @@ from shared.worker.creates import retry
 from shared.worker.deferring import refusal_for
 from shared.worker.finishing import end
 from shared.worker.looking import waits_for_turn
-from shared.worker.open_index import open_row
+from shared.worker.open_index import lost_at, open_row
 from shared.worker.parking import check_parked
 from shared.worker.pausing import moved_until, paused_for, request_paused_for
 from shared.worker.reposting import post_again
@@ -102,7 +102,8 @@ async def check(deps: Dependencies, message: Check) -> None:
         await end(deps, generation)
         return
     # Move the row first: if this check crashes, the next one comes after the usual wait.
-    await deps.index.move(key, max(generation.due_at(deps.timing), deps.now() + _pause(deps)))
+    due_at = max(generation.due_at(deps.timing), deps.now() + _pause(deps))
+    await deps.index.move(key, due_at, lost_at(deps, generation, due_at))
     if isinstance(generation, Received):
         await _check_received(deps, generation, loaded, row)
     elif generation.state is State.WAITING:

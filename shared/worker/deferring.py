@@ -16,6 +16,7 @@ from shared.core.lifecycle.generation import Generation
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest, PredictionEvent
 from shared.ports import Deferrable, Dependencies, Envelope, Messenger, Paused, Unavailable
+from shared.worker.open_index import keeps_until
 from shared.worker.pausing import paused_for
 
 #: The copy is scheduled this long after ``retry_at``, in case the broker's clock is ahead of ours.
@@ -36,17 +37,26 @@ async def schedule_retry(deps: Dependencies, generation: Generation) -> None:
     wait = max(timedelta(), attempt.retry_at - deps.now())
     given_up_at = await _given_up_at(deps, generation, attempt.retry_at)
     if wait and attempt.retry_at >= given_up_at:
-        await move(key, given_up_at + timedelta(seconds=deps.timing.check_after_s))
+        due_at = given_up_at + timedelta(seconds=deps.timing.check_after_s)
+        await move(key, due_at, keeps_until(deps, due_at))
         await deps.messenger.send(Check(key), Envelope(key.named("give-up")), at=given_up_at + allowance)
         return
-    # After a long wait a copy may be late behind a backlog: the check is due only after half the wait has passed again.
-    await move(key, max(generation.due_at(deps.timing), attempt.retry_at + wait / 2))
+    due_at = max(generation.due_at(deps.timing), attempt.retry_at + min(wait / 2, _late_at_most(deps)))
+    await move(key, due_at, keeps_until(deps, due_at))
     envelope = Envelope(
         key.named("try", attempt.number, attempt.posts, *_look(generation)),
         since=generation.opened_at,
         digest=generation.request.digest,
     )
     await deps.messenger.send(generation.request, envelope, at=attempt.retry_at + allowance if wait else None)
+
+
+def _late_at_most(deps: Dependencies) -> timedelta:
+    """How late a copy may be before a check comes: after a long wait it may be behind a backlog.
+
+    The check must find a prediction that the copy has created while its outputs are kept, if its webhook is lost.
+    """
+    return timedelta(seconds=deps.timing.output_life_s / 3)
 
 
 async def _given_up_at(deps: Dependencies, generation: Generation, retry_at: datetime) -> datetime:

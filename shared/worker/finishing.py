@@ -19,6 +19,7 @@ from shared.core.values import replace
 from shared.ports import Dependencies, Unavailable
 from shared.worker.looking import ask_if_known
 from shared.worker.naming import output_prefix
+from shared.worker.open_index import keeps_until
 
 #: How long after a failed deletion the timer tries again. It publishes the event again too, so not every minute.
 TIDY_AGAIN_S = 600
@@ -34,7 +35,8 @@ async def end(deps: Dependencies, generation: Generation | Closed) -> None:
         kept = await delete_unpaid_blobs(deps, generation)
     except Unavailable as trouble:
         deps.telemetry.step("tidied_later", key, why=trouble.why)
-        await deps.index.move(key, deps.now() + timedelta(seconds=TIDY_AGAIN_S))
+        due_at = deps.now() + timedelta(seconds=TIDY_AGAIN_S)
+        await deps.index.move(key, due_at, keeps_until(deps, due_at))
         return
     if kept:
         deps.telemetry.step("untidy", key, blobs=kept)

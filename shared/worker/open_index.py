@@ -1,8 +1,15 @@
-"""The index row that must exist before its generation does."""
+"""The index row that must exist before its generation does, and when something of a generation is lost.
 
-from datetime import timedelta
+Rules of this file:
+1. What has no prediction has nothing to lose. So however long it waits or is paused, its row expires an hour after it
+   should be looked at next: only if nobody looks, the alert of what is open too long fires.
+"""
+
+from datetime import datetime, timedelta
 
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import AnyGeneration, Generation
+from shared.core.lifecycle.state import State
 from shared.ports import Dependencies, OpenRow
 
 
@@ -24,3 +31,19 @@ def row_for(deps: Dependencies, key: Key, expected_s: int, waits_s: int = 0) -> 
         expires_at=now + timedelta(seconds=expected_s + waits_s + deps.timing.output_life_s),
         written_at=now,
     )
+
+
+def keeps_until(deps: Dependencies, due_at: datetime) -> datetime:
+    """Until when nothing is lost of a generation that has no prediction, and is looked at next at ``due_at``."""
+    return due_at + timedelta(seconds=deps.timing.output_life_s)
+
+
+def lost_at(deps: Dependencies, generation: AnyGeneration, due_at: datetime) -> datetime:
+    """When outputs of a generation may be lost that is looked at next at ``due_at``.
+
+    Those of an attempt are kept for ``output_life_s`` from when it should be done.
+    """
+    if not isinstance(generation, Generation) or generation.state is State.WAITING:
+        return keeps_until(deps, due_at)
+    attempt = generation.attempt
+    return keeps_until(deps, attempt.submitted_at + timedelta(seconds=attempt.expected_s))

@@ -25,7 +25,7 @@ from shared.ports import Dependencies, Loaded, OpenRow, Waiting
 from shared.worker.clashes import clashes
 from shared.worker.grouping import too_many
 from shared.worker.looking import ask_for_looks, asking_of, count_wait, send_turn, waits_for_turn
-from shared.worker.open_index import row_for
+from shared.worker.open_index import keeps_until, row_for
 from shared.worker.saving import Changed, advance, save
 from shared.worker.turns import Wanted, held_credits, take
 
@@ -97,7 +97,8 @@ async def _park_opened(deps: Dependencies, attempt: Attempt, key: Key, loaded: L
 
     saved = await advance(deps, key, step, loaded)
     if isinstance(saved, Changed):
-        await deps.index.release(key, _due_at(deps))
+        due_at = _due_at(deps)
+        await deps.index.release(key, due_at, keeps_until(deps, due_at))
         await _line_up(deps, Waiting(key, saved.generation.opened_at), asking)
 
 

@@ -37,7 +37,7 @@ from shared.worker.creates import retry, submit
 from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
 from shared.worker.naming import output_prefix
-from shared.worker.open_index import open_row
+from shared.worker.open_index import keeps_until, open_row
 from shared.worker.parking import has_turn
 from shared.worker.pausing import wait_if_paused
 from shared.worker.saving import Changed, Unchanged, payer_of, save
@@ -157,7 +157,7 @@ async def receive(
     due_at = comes_at + timedelta(seconds=deps.timing.check_after_s)
     if loaded.generation is not None:
         if isinstance(loaded.generation, Received) and not clashes(loaded.generation, message.digest):
-            await deps.index.release(key, due_at)
+            await deps.index.release(key, due_at, keeps_until(deps, due_at))
             await _save_wait(deps, loaded, waits_for, steps)
         return
     lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)

@@ -46,6 +46,16 @@ async def test_a_move_changes_the_due_time_alone(index: OpenIndex) -> None:
     assert await index.get(KEY) == replace(row, due_at=NOW + timedelta(seconds=9))
 
 
+async def test_a_move_changes_both_times_where_both_are_given(index: OpenIndex) -> None:
+    """An expiry that lies earlier than before too."""
+    row, earlier = open_row(KEY), open_row(KEY).expires_at - timedelta(seconds=1)
+    await index.put(row)
+
+    await index.move(KEY, NOW + timedelta(seconds=9), earlier)
+
+    assert await index.get(KEY) == replace(row, due_at=NOW + timedelta(seconds=9), expires_at=earlier)
+
+
 async def test_a_move_keeps_what_a_long_key_stands_for(index: OpenIndex) -> None:
     """The two longest ids there are: found by the timer after a move, and removed."""
     row = open_row(Key("u" * 128, "g" * 128))
@@ -133,13 +143,13 @@ async def test_a_turn_is_given_back_and_given_anew(index: OpenIndex) -> None:
     """With the time of the next check, and nothing else changes; what has no row stays without one."""
     row, later = open_row(KEY), NOW + timedelta(seconds=30)
     await index.put(replace(row, turn=a_turn(KEY, begun=True)))
-    await index.release(KEY, later)
-    assert await index.get(KEY) == replace(row, due_at=later)
+    await index.release(KEY, later, later + timedelta(hours=1))
+    assert await index.get(KEY) == replace(row, due_at=later, expires_at=later + timedelta(hours=1))
     assert list(await index.turns()) == list(await index.turns("ada")) == []
     await index.give(a_turn(KEY), later)
     assert list(await index.turns("ada")) == [a_turn(KEY)]
     await index.remove(KEY)
-    await index.release(KEY, later)
+    await index.release(KEY, later, later)
     assert await index.get(KEY) is None
 
 
@@ -164,8 +174,8 @@ async def test_what_waits_for_an_approval_is_found_by_its_account(index: OpenInd
     mine, other, plain = Key("ada", "one", "acme"), Key("ada", "two", "acme2"), Key("bob", "three", "acme")
     for key in (mine, other, plain):
         await index.put(OpenRow(key=key, due_at=NOW, expires_at=NOW, written_at=NOW))
-    await index.release(mine, NOW + timedelta(days=3), asked=2)
-    await index.release(other, NOW, asked=1)
+    await index.release(mine, NOW + timedelta(days=3), NOW, asked=2)
+    await index.release(other, NOW, NOW, asked=1)
     await index.move(plain, NOW)
     await index.move(mine, NOW + timedelta(days=1))
     (row,) = await index.awaiting_approval("acme")
@@ -173,5 +183,5 @@ async def test_what_waits_for_an_approval_is_found_by_its_account(index: OpenInd
     assert {row.key for row in await index.awaiting_approval()} == {mine, other}
     assert await index.get(mine) == row
     await index.remove(mine)
-    await index.release(mine, NOW, asked=3)
+    await index.release(mine, NOW, NOW, asked=3)
     assert [row.key for row in await index.awaiting_approval()] == [other]

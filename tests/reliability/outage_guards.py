@@ -136,9 +136,16 @@ OUTAGE_GUARDS: tuple[Guard, ...] = (
     _guard(
         "a copy that is late behind a backlog is not missed",
         _WAITING,
-        "max(generation.due_at(deps.timing), attempt.retry_at + wait / 2)",
+        "max(generation.due_at(deps.timing), attempt.retry_at + min(wait / 2, _late_at_most(deps)))",
         "generation.due_at(deps.timing)",
         "worker/test_deferring.py::test_a_copy_that_had_to_wait_for_long_may_be_late",
+    ),
+    _guard(
+        "a check comes while the outputs of a late create are kept",
+        _WAITING,
+        "min(wait / 2, _late_at_most(deps))",
+        "wait / 2",
+        "worker/test_deferring.py::test_what_is_created_after_hours_is_found_while_its_outputs_are_kept",
     ),
     _guard(
         "a hint that many were given is spread",

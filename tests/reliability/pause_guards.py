@@ -9,6 +9,7 @@ _RECENT = "shared/ports/switches.py"
 _ENOUGH = "timedelta() <= age < AGAIN or (self._reading and timedelta() <= age < FRESH)"
 _SWITCHES, _CREATES = CORE + "switches.py", WORKER + "creates.py"
 _CORE, _TEST = core_test("test_switches.py::"), worker_test("test_pausing.py::")
+_OPEN, _LATE = WORKER + "open_index.py", worker_test("test_slack.py::")
 
 PAUSE_GUARDS: tuple[Guard, ...] = (
     Guard(
@@ -130,6 +131,36 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
         "dev/fakes/switches.py",
         (('        if board.etag != str(self._etag or ""):\n', "        if board.etag is None:\n"),),
         f"{_TEST}test_two_commands_at_once_are_both_kept",
+    ),
+    Guard(
+        "what waits for long wakes nobody",
+        _OPEN,
+        ((" or generation.state is State.WAITING:", ":"),),
+        f"{_LATE}test_what_waits_for_its_turn_is_never_late",
+    ),
+    Guard(
+        "what runs is late after its hour",
+        _OPEN,
+        (("    return keeps_until(deps, attempt.submitted_at", "    return keeps_until(deps, due_at)  # "),),
+        f"{_LATE}test_what_runs_unseen_is_late_after_its_hour",
+    ),
+    Guard(
+        "a check says until when nothing is lost",
+        WORKER + "checking.py",
+        (("key, due_at, lost_at(deps, generation, due_at))", "key, due_at)"),),
+        f"{_LATE}test_what_waits_for_its_turn_is_never_late",
+    ),
+    Guard(
+        "a wait for a create says until when nothing is lost",
+        WORKER + "deferring.py",
+        (("    await move(key, due_at, keeps_until(deps, due_at))\n    env", "    await move(key, due_at)\n    env"),),
+        f"{_LATE}test_what_waits_for_its_create_is_not_late_and_then_has_its_hour",
+    ),
+    Guard(
+        "an approval that a pause has moved wakes nobody",
+        WORKER + "approving.py",
+        (("due_at, keeps_until(deps, due_at), waits", "due_at, waits.approval.until, waits"),),
+        f"{_LATE}test_an_approval_that_a_pause_has_moved_is_not_late",
     ),
 )
 

@@ -190,7 +190,7 @@ TURN_GUARDS: tuple[Guard, ...] = (
     Guard(
         "what a dependency stops has no turn",
         WORKER + "requests.py",
-        (("            await deps.index.release(key, due_at)\n", "            await deps.index.move(key, due_at)\n"),),
+        (("await deps.index.release(key, due_at, keeps", "await deps.index.move(key, due_at, keeps"),),
         f"{_AT_ONCE}test_a_given_turn_that_a_dependency_stops_is_given_back",
     ),
     Guard(

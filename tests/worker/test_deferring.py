@@ -125,6 +125,23 @@ async def test_a_copy_that_had_to_wait_for_long_may_be_late() -> None:
     assert world.generation().state is State.RUNNING
 
 
+async def test_what_is_created_after_hours_is_found_while_its_outputs_are_kept() -> None:
+    """Its webhook is lost. The check that was to find a late copy comes before Replicate deletes the picture."""
+    world = World()
+    await world.open_account()
+    world.replicate.answer_next_create_with(NotCreated(DeferReason.NO_CREDIT, 3 * 3600))
+    await world.ask()
+    while world.generation().state is State.WAITING:
+        await world.tick(60)
+    created_at = world.now()
+    world.replicate.succeed(world.replicate.only_id)
+    while not world.events:
+        await world.tick(60)
+    assert world.now() - created_at < timedelta(minutes=25)
+    assert world.balances() == (9, 0, 1)
+    world.at_rest()
+
+
 async def test_what_waits_for_too_long_is_given_up_though_its_copies_are_on_time() -> None:
     """No credit at Replicate for six hours: the event is published, the hold is released, and no copy is left."""
     world = World()

@@ -58,7 +58,7 @@ class MemoryIndex:
         """Drop the row."""
         self._rows.pop(key, None)
 
-    async def move(self, key: Key, due_at: datetime) -> None:
+    async def move(self, key: Key, due_at: datetime, expires_at: datetime | None = None) -> None:
         """Do nothing: nothing reads the time of a row here."""
 
 

@@ -123,10 +123,11 @@ class SdkIndex:
         """Remove the row."""
         await self._table.delete_entity(*rows.open_keys(key))
 
-    async def move(self, key: Key, due_at: datetime) -> None:
-        """Change the time of the row."""
+    async def move(self, key: Key, due_at: datetime, expires_at: datetime | None = None) -> None:
+        """Change the times of the row."""
         partition_key, row_key = rows.open_keys(key)
-        await self._table.update_entity({"PartitionKey": partition_key, "RowKey": row_key, "due_at": due_at})
+        times = {"due_at": due_at} | ({"expires_at": expires_at} if expires_at else {})
+        await self._table.update_entity({"PartitionKey": partition_key, "RowKey": row_key, **times})
 
 
 class SdkBlobs:

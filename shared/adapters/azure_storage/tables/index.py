@@ -37,18 +37,19 @@ class TableIndex:
         with translated(self._name, self._service.role):
             await self._service.rest.replace(self._name, rows.open_row(row))
 
-    async def move(self, key: Key, due_at: datetime) -> None:
+    async def move(self, key: Key, due_at: datetime, expires_at: datetime | None = None) -> None:
         """Implements ``OpenIndex``. It merges columns, which Tables refuses if there is no row."""
-        await self._merge(key, {"due_at": due_at})
+        moved = {"expires_at": expires_at} if expires_at else {}
+        await self._merge(key, {"due_at": due_at, **moved})
 
     async def give(self, turn: Turn, due_at: datetime) -> bool:
         """Implements ``OpenIndex``."""
         return await self._merge(turn.key, {"due_at": due_at, **rows.turn_columns(turn)})
 
-    async def release(self, key: Key, due_at: datetime, asked: int = 0) -> None:
+    async def release(self, key: Key, due_at: datetime, expires_at: datetime, asked: int = 0) -> None:
         """Implements ``OpenIndex``. A merge cannot remove a column, so a time long ago says that there is no turn."""
         published = {"asked": asked} if asked else {}
-        await self._merge(key, {"due_at": due_at, "turn_at": rows.NO_TURN, **published})
+        await self._merge(key, {"due_at": due_at, "expires_at": expires_at, "turn_at": rows.NO_TURN, **published})
 
     async def of_account(self, account_id: str = "") -> Sequence[Key]:
         """Implements ``OpenIndex``."""
