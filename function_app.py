@@ -109,7 +109,7 @@ async def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001  # the ho
 @app.timer_trigger("timer", "%AUDIT_SCHEDULE%")
 @bounded(LAST_RESORT_S)
 async def audit(timer: func.TimerRequest) -> None:  # noqa: ARG001  # as above
-    """Compare every account with its ledger, and delete files that were kept long enough."""
+    """Compare each account that has moved with its ledger, and delete files that were kept long enough."""
     await run_on_timer(lambda ready: ready.handlers.audit())
 
 

@@ -61,7 +61,7 @@ CANCEL_AFTER_S = 8
 
 @dataclass(slots=True)
 class Toll:
-    """The faults that were injected, and the outcomes."""
+    """How often each process was killed, and the generations that were sent."""
 
     killed: Counter[str] = field(default_factory=Counter)
     sent: list[str] = field(default_factory=list)

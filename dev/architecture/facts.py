@@ -5,7 +5,7 @@ its own table of expectations.
 
 Rules of this file:
 1. A fact is a name, a sentence (``MEANINGS``) and a call of one transition of the core on a sample (``FACTS``). A new
-   transition gets all three; the test then asks for its row.
+   transition gets all three; a test asks for its fact, and then for its row.
 2. ``STATES`` has each state once, and "ending": a running generation whose end was requested.
 """
 
@@ -20,7 +20,7 @@ from shared.adapters.replicate.failures import failure_of
 from shared.core.catalog.choosing import quote
 from shared.core.events.generation_event import Output
 from shared.core.keys import Key
-from shared.core.lifecycle import approving, opening, transitions
+from shared.core.lifecycle import approving, opening, parking, transitions
 from shared.core.lifecycle.approval import Decision
 from shared.core.lifecycle.attempt import Delivery, Timing
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
@@ -61,6 +61,12 @@ def step(transition: Transition[Generation] | None) -> Generation:
     return transition.generation
 
 
+def idempotent(generation: Generation) -> Generation:
+    """The same generation, and its provider takes a create that is sent twice for one."""
+    guarantees = replace(generation.attempt.guarantees, idempotent=True)
+    return replace(generation, attempt=replace(generation.attempt, guarantees=guarantees))
+
+
 def missing(generation: Generation, since: datetime = NOW) -> Generation:
     """The same generation, and Replicate does not know its prediction."""
     return replace(generation, attempt=replace(generation.attempt, missing_since=since))
@@ -99,7 +105,7 @@ Fact: TypeAlias = Callable[[AnyGeneration], Transition[AnyGeneration] | None]
 
 
 def _opened_only(transition: Callable[[Generation], Transition[Generation] | None]) -> Fact:
-    """A fact that only a generation meets that has opened."""
+    """A fact that only an opened generation can meet."""
     return lambda generation: transition(generation) if isinstance(generation, Generation) else None
 
 
@@ -129,6 +135,31 @@ def _turned_away(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
     return opening.opened(
         REQUEST, None, CATALOG, quote(CATALOG, REQUEST, REAL_PLANS["premium"]), seed=7, now=NOW, before=generation
     )
+
+
+def _waits_for(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What another trouble makes of a request that waits to open."""
+    if not isinstance(generation, Received):
+        return None
+    return opening.waits_for(generation, Refusal.of(Reason.PROVIDER_UNAVAILABLE))
+
+
+def _paused(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What a kill switch makes of it."""
+    waits = Refusal.of(Reason.PAUSED)
+    if isinstance(generation, Received):
+        return opening.waits_for(generation, waits)
+    return _opened_only(
+        lambda g: transitions.paused(g, HOLDING, g.attempt, waits, "the app by kim", retry_at=LATER, now=NOW)
+    )(generation)
+
+
+def _without_turn(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
+    """What the lack of a turn makes of it."""
+    waits = Refusal.of(Reason.WAITS_FOR_TURN)
+    if isinstance(generation, Received):
+        return parking.parked_received(generation, waits)
+    return _opened_only(lambda g: parking.parked(g, g.attempt, waits, NOW))(generation)
 
 
 def _never_opens(generation: AnyGeneration) -> Transition[AnyGeneration] | None:
@@ -190,6 +221,9 @@ def _dead_lettered(generation: AnyGeneration) -> Transition[AnyGeneration] | Non
 FACTS: dict[str, Fact] = {
     "opens": _opens,
     "turned away": _turned_away,
+    "waits for": _waits_for,
+    "paused": _paused,
+    "no turn": _without_turn,
     "never opens": _never_opens,
     "needs approval": _asks,
     "approved": _approved,
@@ -198,6 +232,7 @@ FACTS: dict[str, Fact] = {
     "not created": _opened_only(lambda g: transitions.deferred(g, HOLDING, 1, 1, PACED, retry_at=LATER, now=NOW)),
     "wait over": _opened_only(lambda g: transitions.retried(g, LATER)),
     "given up": _opened_only(lambda g: transitions.given_up(g, HOLDING, TIMING, MUCH_LATER)),
+    "posted again": _opened_only(lambda g: transitions.posted_again(idempotent(g), TIMING, LATER)),
     "create refused": refused(Reason.PROVIDER_REFUSED),
     "model is gone": refused(Reason.UNKNOWN_MODEL),
     "adopted": _opened_only(lambda g: transitions.adopted(g, 1, PREDICTION)),
@@ -225,6 +260,9 @@ FACTS: dict[str, Fact] = {
 MEANINGS = {
     "opens": "The request passed screening, and its account can pay the worst case.",
     "turned away": "The request is valid, and its account cannot pay it.",
+    "waits for": "The request cannot open yet, for another reason than before.",
+    "paused": "A kill switch stops it before its create is sent.",
+    "no turn": "It could go on, and others have the turns.",
     "never opens": "The request waited to open until its deadline passed.",
     "needs approval": "A limit asks for an approval of the request, which was screened.",
     "approved": "An operator or an approver of the account allows it past that limit.",
@@ -233,6 +271,7 @@ MEANINGS = {
     "not created": "The create surely made no prediction, and may be sent again later.",
     "wait over": "`retry_at` has passed.",
     "given up": "The create could not be sent until its deadline passed.",
+    "posted again": "No answer to the create has come, and its provider takes a create that is sent twice for one.",
     "create refused": "The provider refused the input; another model would refuse it too.",
     "model is gone": "The provider does not know the model, and the chain has another one.",
     "adopted": "The prediction of this attempt is known: by the create's answer, a webhook, or the provider's list.",

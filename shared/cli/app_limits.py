@@ -4,7 +4,7 @@ A limit is set here and now, as a kill switch is: it is the same command as that
 """
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 import typer
@@ -14,13 +14,16 @@ from shared.core.commands.acts import MalformedCommand
 from shared.core.commands.parsing import parse_command
 from shared.core.events.command_event import CommandOutcome
 from shared.core.money.limits import Effect, Limit, Unit
-from shared.core.money.windows import Span
 from shared.ports.switches import FRESH
 from shared.worker.applying import apply
 
 app_limits = typer.Typer(
     help="Show or change the limits of the whole app.", no_args_is_help=True, rich_markup_mode=None
 )
+
+#: All but those of a limit in flight: the app's is a setting, and no command sets it.
+Window = Literal["hour", "day", "week", "month", "rolling_24h"]
+Counted = Literal["credits", "usd_micros"]
 
 _LimitId = Annotated[str, typer.Argument(help="The limit's id: the same one replaces it.", metavar="LIMIT")]
 _Id = Annotated[
@@ -33,13 +36,15 @@ def set_limit(  # each is an option of the command
     context: typer.Context,
     limit_id: _LimitId,
     amount: Annotated[int, typer.Argument(help="At most this much in each window.", metavar="N")],
-    per: Annotated[Span, typer.Option(help="The window, in UTC.")] = Span.DAY,
-    unit: Annotated[Unit, typer.Option(help="What counts.")] = Unit.CREDITS,
+    per: Annotated[
+        Window, typer.Option(help="In UTC. How many may be in flight is the setting IN_FLIGHT_MOST.")
+    ] = "day",
+    unit: Annotated[Counted, typer.Option(help="What counts.")] = "credits",
     effect: Annotated[Effect, typer.Option(help="What it does.")] = Effect.BLOCK,
     command_id: _Id = None,
 ) -> None:
     """Set a limit of the whole app. What was used in the last 24 hours counts."""
-    asked = {"type": "set_limit", "limit_id": limit_id, "window": per.value, unit.value: amount, "effect": effect.value}
+    asked = {"type": "set_limit", "limit_id": limit_id, "window": per, unit: amount, "effect": effect.value}
     _give(context, asked, command_id)
 
 

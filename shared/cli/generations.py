@@ -193,8 +193,8 @@ def open_(
 ) -> None:
     """List the generations that are not finished and announced.
 
-    "due" is when the timer checks it, and "expires" is when its outputs may be lost. The first to expire is listed
-    first.
+    "due" is when the timer checks it. "expires" is when its outputs may be lost; of what waits and has no outputs, an
+    hour after it is due. The first to expire is listed first.
     """
     command_context = command_context_of(context)
 

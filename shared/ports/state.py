@@ -101,9 +101,9 @@ class OpenRow:
     """One generation that is not finished and announced.
 
     ``due_at``: when the timer should check it. ``expires_at``: when outputs of it may be lost for good; for what waits
-    and has no prediction, an hour after its next check. ``written_at``: when the row was first written. ``turn``: its
-    turn, if it has one (shared/core/turns). ``asked``: which of its requests for an approval was published last; 0:
-    none.
+    and has no prediction, an hour after its next check. ``written_at``: when the generation was taken in;
+    without one, when the row was written. ``turn``: its turn, if it has one (shared/core/turns). ``asked``: which of
+    its requests for an approval was published last; 0: none.
     """
 
     key: Key

@@ -114,7 +114,7 @@ async def reserve(
     )
     expected_s = quoted.model.expected_s if isinstance(quoted, Quote) else 0
     if waits or not has_row:
-        await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)
+        await open_row(deps, message.key, expected_s, loaded.generation)
     seed = deps.new_seed()
 
     def decide(current: Loaded) -> Transition[AnyGeneration] | None:

@@ -113,7 +113,8 @@ async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | 
 
     if step(loaded) is not None:
         # Before the save: whatever happens after it, a check comes soon.
-        await deps.index.move(key, deps.now() + timedelta(seconds=deps.timing.check_after_s))
+        due_at = deps.now() + timedelta(seconds=deps.timing.check_after_s)
+        await deps.index.move(key, due_at, keeps_until(deps, due_at))
     saved = await save(deps, key, step, loaded)
     if isinstance(saved, Absent):
         raise ValueError(_why_not(None))  # noqa: TRY004  # what was asked for is not there

@@ -41,7 +41,7 @@ async def has_turn(deps: Dependencies, message: GenerationRequest, quoted: Quote
     if opened is not None and opened.turn is None and found is not None:
         await _line_up_again(deps, Waiting(key, found.opened_at), asking, loaded)
         return False
-    row = row_for(deps, key, quoted.model.expected_s)
+    row = row_for(deps, key, quoted.model.expected_s, found)
     wanted = Wanted(asking, row, held_credits(loaded), given=opened is not None)
     if await take(deps, wanted):
         return True
@@ -51,8 +51,8 @@ async def has_turn(deps: Dependencies, message: GenerationRequest, quoted: Quote
 
 async def _park(deps: Dependencies, message: GenerationRequest, loaded: Loaded, wanted: Wanted) -> None:
     key, now = message.key, deps.now()
-    lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)
-    await deps.index.put(replace(wanted.row, due_at=_due_at(deps), expires_at=lost_at))
+    due_at = _due_at(deps)
+    await deps.index.put(replace(wanted.row, due_at=due_at, expires_at=keeps_until(deps, due_at)))
     waits, first = Refusal.of(Reason.WAITS_FOR_TURN), loaded.generation is None
 
     def decide(current: Loaded) -> Transition[Received] | None:
@@ -84,7 +84,7 @@ async def may_go_on(deps: Dependencies, waiting: Generation, loaded: Loaded) -> 
     if waits_for_turn(waiting) and not given:
         await _line_up_again(deps, Waiting(key, waiting.opened_at), asking, loaded)
         return False
-    row = row_for(deps, key, waiting.attempt.expected_s)
+    row = row_for(deps, key, waiting.attempt.expected_s, waiting)
     if await take(deps, Wanted(asking, row, held_credits(loaded), given)):
         return True
     await _park_opened(deps, waiting.attempt, key, loaded, asking)

@@ -160,8 +160,7 @@ async def receive(
             await deps.index.release(key, due_at, keeps_until(deps, due_at))
             await _save_wait(deps, loaded, waits_for, steps)
         return
-    lost_at = now + timedelta(seconds=deps.limits.patience_s + deps.timing.output_life_s)
-    await deps.index.put(OpenRow(key=key, due_at=due_at, expires_at=lost_at, written_at=now))
+    await deps.index.put(OpenRow(key=key, due_at=due_at, expires_at=keeps_until(deps, due_at), written_at=now))
 
     def decide(current: Loaded) -> Transition[Received] | None:
         if current.generation is not None:

@@ -1,8 +1,12 @@
 """app-limits: the limits of the whole app from the command line."""
 
 import asyncio
+from typing import get_args
 
 from dev.fakes.world import KEY
+from shared.cli.app_limits import Counted, Window
+from shared.core.money.limits import Unit
+from shared.core.money.windows import Span
 from tests.cli.counter import Counter
 
 
@@ -31,3 +35,9 @@ def test_what_is_no_limit_is_refused_with_its_rule(counter: Counter) -> None:
     assert called.code == 0, called.err
     (limit,) = counter.switches.limits.limits
     assert (limit.unit, limit.window, limit.effect, limit.scope) == ("usd_micros", "month", "warn", "app")
+
+
+def test_a_limit_in_flight_is_not_offered() -> None:
+    """It would be refused whatever was given: the app's is a setting."""
+    assert {*get_args(Window)} == {each.value for each in Span if each is not Span.IN_FLIGHT}
+    assert {*get_args(Counted)} == {each.value for each in Unit if each is not Unit.GENERATIONS}

@@ -99,7 +99,7 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "approving.py",
         (
             (
-                "        await deps.index.move(key, deps.now() + timedelta(seconds=deps.timing.check_after_s))\n",
+                "        await deps.index.move(key, due_at, keeps_until(deps, due_at))\n",
                 "        pass\n",
             ),
         ),

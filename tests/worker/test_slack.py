@@ -138,3 +138,33 @@ async def test_an_end_whose_files_cannot_be_deleted_is_not_late(world: World) ->
     assert len(slacks(world)) > 10
     assert min(slacks(world)) > 0
     assert len(world.events) == 1
+
+
+@pytest.mark.parametrize("case", ["deferred", "parked", "approved"])
+async def test_a_row_expires_an_hour_after_somebody_should_look(case: str) -> None:
+    """What was just taken in and waits; what was approved, before the check that opens it. Its age is its own."""
+    world = await waiting() if case == "approved" else World(plans=plans(concurrency=1))
+    await world.open_account()
+    if case == "deferred":
+        world.screener.down = True
+        await world.ask()
+    elif case == "parked":
+        await world.ask(Key("ada", "first"))
+        await world.ask()
+    else:
+        await worker.approve(world.deps, KEY, "daily", 2, OPS)
+    row = world.index.rows[KEY]
+    assert row.due_at - world.now() <= timedelta(seconds=130)
+    assert row.expires_at - row.due_at == timedelta(hours=1)
+
+
+async def test_the_age_of_a_row_is_that_of_its_generation(world: World) -> None:
+    """Its request waited for an hour before it opened."""
+    taken_in = world.now()
+    world.screener.down = True
+    await world.ask()
+    await world.tick(HOUR)
+    world.screener.down = False
+    while not world.replicate.ids():
+        await world.tick(60)
+    assert world.index.rows[KEY].written_at == taken_in

@@ -280,8 +280,9 @@ def step(generation: Generation, state: OpenedState, **changes: object) -> Trans
 
 
 def stepped(before: State | None, after: G) -> Transition[G]:
-    """The transition to ``after``. Every transition is made here.
+    """The transition to ``after``. Every step from a state is made here, and only steps of NEXT are possible.
 
+    A refund is no step: it changes no state (refunding.py).
     ``before`` is None if there was no generation. Raises ValueError for a step that is not in NEXT: a bug.
     """
     if after.state not in NEXT[before]:
