@@ -33,7 +33,7 @@ class Load:
 
     @property
     def generations(self) -> int:
-        """In all."""
+        """How many generations the load has."""
         return self.at_once or self.seconds * self.rate
 
 
@@ -93,7 +93,7 @@ class Figures:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The smallest value that so many are not above; 0 of none."""
+    """The ``part`` quantile of ``values``; 0 without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
@@ -130,7 +130,7 @@ def table(figures: Figures) -> str:
         ("table requests of a generation", f"{figures.requests_each:.1f}"),
         ("lost tries of 100 moves", f"{100 * sums['conflicts'] / moves:.1f}"),
         ("moves of a transaction", f"{moves / saved:.1f}"),
-        ("moves that had to come again", f"{sums['deferred']:,}"),
+        ("moves that were retried", f"{sums['deferred']:,}"),
         (
             "CPU of a move, processes / Azurite",
             f"{1000 * sums['cpu_s'] / moves:.2f} / {1000 * figures.azurite_cpu_s / moves:.2f} ms",

@@ -3,9 +3,9 @@
 Rules of this file:
 1. What is saved is what the message handler saves: a generation that opens with its hold, that is RUNNING, and that
    succeeds. There is no message, no screening and no provider.
-2. Before the crowd begins, each process has an account of its own for a moment. Code that runs first takes twice as
-   long, in a process as in Azurite, and it is not what is measured.
-3. Generations begin at their times, however long others take. A move that finds the tables unavailable comes again.
+2. Each process first warms up on an account of its own. First runs take twice as long, in a process as in Azurite,
+   and they are not what is measured.
+3. Generations begin at their times, however long others take. A move that finds the tables unavailable is retried.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ ACCOUNT = "crowd"
 Since: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-#: So many generations a process opens and ends before the crowd begins.
+#: The number of warm-up generations.
 _FIRST = 15
 
-#: A message that is deferred comes again after so long.
+#: A move that is deferred is retried after so many seconds.
 _AGAIN_S = 1.0
 
 
@@ -68,7 +68,7 @@ class Tally:
 
 
 def begin(place: Place, seconds: "SynchronizedArray[int]", answer: Connection) -> None:
-    """The process."""
+    """Run one process, and send its report to ``answer``."""
     answer.send(asyncio.run(_run(place, Wire(Partition(seconds, place.began_s)))))
 
 

@@ -18,10 +18,10 @@ from shared.adapters.azure_storage.tables import TableService, TableStore
 from shared.core.money.chain import Misfit
 from shared.ports import Dependencies
 
-#: Starting a process, and what it does first, take about so long; all begin together. Each further one takes its time.
+#: Seconds to start and warm up: a base, and an addition for each process. Then all begin together.
 _START_S, _START_EACH_S = 4.0, 2.0
 
-#: Beyond its seconds a crowd may take so long.
+#: The most seconds that a crowd may overrun.
 _MOST_S = 180.0
 
 

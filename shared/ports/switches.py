@@ -30,7 +30,7 @@ class SwitchBoard(Protocol):
     """The kill switches and the app's limits."""
 
     async def read(self) -> Board:
-        """All of it."""
+        """Read all switches and limits in one request."""
 
     async def save(self, board: Board) -> None:
         """Save all of it. Raises Conflict if it was changed since it was read with the board's ETag."""

@@ -8,7 +8,7 @@ Rules of this file:
 3. The policy may have a sample of the pictures screened. Each picture is decoded and cleaned all the same, and the
    record says ``sampled``.
 4. One file is in memory at a time, and a few screener's copies. The archives are spooled.
-5. Everything is looked at again if the screener gives up half-way: nothing is kept of a look that has no verdict.
+5. If the screener fails half-way, the next try starts from the beginning.
 """
 
 import hashlib
@@ -213,7 +213,7 @@ def _joined(group: Sequence[tuple[str, str]]) -> str:
 
 
 async def _refused_text(look: _Look, group: Sequence[tuple[str, str]], found: Assessment) -> ScreenedRequest:
-    """The refusal of a group. It names the one caption in it that is refused alone, if there is such a one."""
+    """The refusal of a group. It names the caption in it that is refused by itself, if there is one."""
     while len(group) > 1:
         half = group[: len(group) // 2]
         for part in (half, group[len(half) :]):

@@ -91,9 +91,8 @@ async def check(deps: Dependencies, message: Check) -> None:
     generation = loaded.generation
     if row is None:
         if generation is not None and not generation.state.ended:
-            await open_row(
-                deps, key, 0, generation
-            )  # a check removed the row as stale and crashed before it restored it
+            # A check removed the row as stale, and crashed before it restored it.
+            await open_row(deps, key, 0, generation)
         return
     deps.telemetry.step("checked", key, state=generation.state if generation else "none")
     if generation is None:

@@ -58,7 +58,7 @@ def _report_to_operators(deps: Dependencies, generation: Generation | Closed, ev
         cost_usd_micros=generation.cost_usd_micros if isinstance(generation, Generation) else 0,
         sold_usd_micros=_sold_usd_micros(deps, event),
     )
-    # A trained version counts as its entry: a metric has few names.
+    # A trained version is counted under its catalogue entry, because a metric may have few labels.
     model = generation.attempt.entry if isinstance(generation, Generation) else event.model
     deps.telemetry.count(Metric.GENERATIONS, outcome=event.outcome, model=model or "none")
 

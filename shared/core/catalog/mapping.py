@@ -40,9 +40,9 @@ class Input:
     """One input of a model: its kind, its range, and the request field that fills it.
 
     ``value`` is always sent, whatever the request says. ``default`` is the model's own default, and is not sent.
-    ``implied``: the model makes nothing else (six seconds, 720p), so the field's value is checked and not sent. The
-    price is multiplied by a number that ``multiplies``: a step of two pictures is two steps. A value that is not the
-    default adds ``surcharge_percent`` to it. A prompt may have templates: ``template`` with ``{prompt}``, and
+    ``implied``: the model makes nothing else (six seconds, 720p), so the field's value is checked and not sent. If
+    ``multiplies``, the input's number multiplies the price: a step of two pictures is two steps. A value that is not
+    the default adds ``surcharge_percent`` to it. A prompt may have templates: ``template`` with ``{prompt}``, and
     ``system_template`` that also has ``{system_prompt}``, for a request with one and a model without an input for it.
     """
 
@@ -293,7 +293,7 @@ def _disarmed(model: Taker, request: GenerationRequest) -> GenerationRequest:
 
 
 def _with_sides(model: Taker, request: GenerationRequest) -> GenerationRequest:
-    """The request with a resolution such as ``1920x1080`` as its sides, unless it has sides or this is a choice."""
+    """Use a resolution such as ``1920x1080`` as sides, unless the request has sides or the model offers that value."""
     sides = sided(request.resolution or "")
     if sides is None or model.sizing is None or request.width or request.height:
         return request

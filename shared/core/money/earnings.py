@@ -3,7 +3,7 @@
 Rules of this file:
 1. A day is one of UTC. A generation belongs to the day on which it was opened, as in usage.py.
 2. Credits count less what was refunded. The cost is that of all generations, also of those that did not succeed.
-3. Cost and price of one are those of one that succeeded: what failed is paid by it.
+3. Cost and price are per successful generation. They include the cost of failed ones.
 4. Whether a model loses money is decided in integers. Without a price of a credit nothing is decided.
 """
 
