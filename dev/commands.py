@@ -30,7 +30,7 @@ COMMANDS = {
     "words": "where a retired word is still used, and what replaces it (arguments: paths; --write)",
     "checkov": "the rules of checkov over what infra/ would deploy",
     "bench": "measure the local stack",
-    "disguises": "disguised words against the term list, and harmless sentences (arguments: --seed, --harmless)",
+    "disguises": "disguised words against the blocklist, and harmless sentences (arguments: --seed, --harmless)",
     "chaos": "kill the local stack's processes under load, then check the invariants",
     "crash_points": "every effect of every flow goes wrong in every way: all schedules, for minutes",
     "simulate": "run thousands of faulty histories on virtual time",

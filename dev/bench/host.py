@@ -46,7 +46,7 @@ REQUESTS, EVENTS, TOPIC, SUBSCRIPTION = "generation-requests", "prediction-event
 class Tally:
     """The cost of the calls so far: seconds by function (with the wait inside the worker), failures, log records."""
 
-    held_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    took_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     latencies_s: dict[str, list[float]] = field(default_factory=dict)
     statuses: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -133,7 +133,7 @@ class Host:
         began_s = time.perf_counter()
         answer = await self._send({"do": "call", "function": function, **more}, body)
         took_s = time.perf_counter() - began_s
-        self.tally.held_s[function] += took_s
+        self.tally.took_s[function] += took_s
         self.tally.latencies_s.setdefault(function, []).append(took_s)
         if not answer["ok"]:
             self.tally.failures.append(f"{function}: {answer['error']}")

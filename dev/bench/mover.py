@@ -71,8 +71,8 @@ async def _darkroom(values: dict[str, str]) -> Move:
     deps = App(Settings.from_env({**values, **public})).deps
 
     async def move(uri: str, name: str) -> None:
-        with SpooledOutput(_BUFFER_BYTES) as held:
-            file = cast("BinaryIO", held)
+        with SpooledOutput(_BUFFER_BYTES) as buffer:
+            file = cast("BinaryIO", buffer)
             async with deps.providers[REPLICATE].fetch(uri, 60_000_000) as chunks:
                 async for chunk in chunks:
                     file.write(chunk)

@@ -302,8 +302,8 @@ def _announced(world: World) -> None:
         saved = world.store.saved_generations[event.key]
         says = (event.outcome, event.captured_credits, event.outputs, event.reason)
         paid = (saved.captured_credits, saved.outputs) if isinstance(saved, Generation) else (0, ())
-        held = (saved.state.value, *paid, saved.reason)
-        require(says == held, "the event says what is saved", event.key)
+        kept = (saved.state.value, *paid, saved.reason)
+        require(says == kept, "the event says what is saved", event.key)
     asked = {event.key for event in world.messenger.approvals}
     for key, generation in world.store.saved_generations.items():
         waited = generation.reason is Reason.APPROVAL_EXPIRED

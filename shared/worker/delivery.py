@@ -328,7 +328,7 @@ async def _digest(file: BinaryIO, size_bytes: int) -> str:
 
 
 def _sha256(file: BinaryIO) -> str:
-    total, read = hashlib.sha256(), getattr(file, "read1", file.read)  # a file held in chunks returns them uncopied
+    total, read = hashlib.sha256(), getattr(file, "read1", file.read)  # a file of chunks returns them uncopied
     while chunk := read(_CHUNK_BYTES):
         total.update(chunk)
     return total.hexdigest()

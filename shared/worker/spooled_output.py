@@ -1,4 +1,4 @@
-"""The buffer of one output while it is held: the chunks as they were received, or a file on disk.
+"""The buffer of one output: the chunks as they were received, or a file on disk.
 
 Rules of this file:
 1. In memory, chunks are never joined or copied. A buffer that grows copies a picture of 1.5 MB four times while it is
