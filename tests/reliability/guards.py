@@ -45,7 +45,7 @@ def worker_test(test: str) -> str:
 
 
 _ADOPT = "    adopting = replace(attempt, prediction_id=prediction_id, retry_at=None)"
-_ROW = "    await open_row(deps, message.key, expected_s, deps.limits.approve_within_s if waits else 0)"
+_ROW = "    await open_row(deps, message.key, expected_s, loaded.generation)"
 _STALE = "tests/core/test_generation.py::test_what_does_not_concern_it_changes_nothing"
 
 GUARDS: tuple[Guard, ...] = (
