@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from shared.core.money import chain, linking
 from shared.core.money.account import Account
@@ -52,18 +53,19 @@ async def pages(
 ) -> AsyncGenerator[Point | Misfit]:
     """Walk as ``walk`` does, and yield where each page ends. A misfit is the last that is yielded."""
     point, page, names = after, list[Chained](), list[Misfit]()
+    verified = partial(chain.verify, heads=heads, begun=after.seq, named=named)
     async for entry in entries:
         page.append(linking.chained(entry))
         if key and (wrong := chain.misnamed(key, page[-1].facts, linking.texts_of(entry))):
             names.append(Misfit(entry.seq, Flaw.CHANGED, f"the {wrong} beside it is not the one in its digest"))
         if len(page) == PAGE or names:
-            walked = _first(chain.verify(page, heads, after=point, named=named), names)
+            walked = _first(verified(page, after=point), names)
             yield walked
             if isinstance(walked, Misfit):
                 return
             point, page = walked, []
     if page:
-        yield chain.verify(page, heads, after=point, named=named)
+        yield verified(page, after=point)
 
 
 @dataclass(frozen=True, slots=True)

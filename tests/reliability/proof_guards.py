@@ -27,6 +27,12 @@ PROOF_GUARDS: tuple[Guard, ...] = (
         core_test(f"{_MISFIT}[rewritten to the end, as long as before]"),
     ),
     Guard(
+        "the entries since the last head that fitted are named",
+        CORE + "money/chain.py",
+        (("    first = after.seq if begun is None else begun\n", "    first = after.seq\n"),),
+        worker_test("test_walking.py::test_of_a_rewritten_chain_the_entries_since_the_last_head_that_fitted_are_named"),
+    ),
+    Guard(
         "a ledger does not end before its head",
         CORE + "money/chain.py",
         (("    if last <= point.seq:\n", "    if True:\n"),),

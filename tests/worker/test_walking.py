@@ -9,9 +9,11 @@ import pytest
 from dev.fakes.world import KEY, World
 from shared import worker
 from shared.core.keys import Key
-from shared.core.money.chain import Flaw, Misfit
+from shared.core.money import chain, linking
+from shared.core.money.chain import Flaw, Misfit, Point
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head
+from shared.core.money.sealing import digest_again
 from shared.worker import proofs, walking
 from shared.worker.walking import Walked
 
@@ -173,3 +175,52 @@ async def test_a_head_names_nobody(world: World) -> None:
     assert b"welcome" not in world.blobs.proofs[name]
     assert sorted(each[1:] for each in head.buckets) == [(5, 0), (9, 0)]
     assert list(head.buckets) == sorted(head.buckets)
+
+
+async def filled(world: World, upto: int) -> None:
+    """Ada's ledger has so many entries, none of which moves a credit."""
+    while (seq := world.account().seq) < upto:
+        await worker.suspend(world.deps, "ada", "unpaid", worker.Command(command_id=f"s{seq}"))
+
+
+def forged(world: World, seq: int) -> None:
+    """Change one entry, and make the chain anew from there: it needs no key, for the keyed digests are in the rows."""
+    head = ""
+    for index, entry in enumerate(world.store.entries):
+        changed = replace(entry, previous=head, usd_micros=7 if entry.seq == seq else entry.usd_micros)
+        head = digest_again(changed)
+        world.store.entries[index] = replace(changed, digest=head)
+    world.store.put_account(replace(world.account(), head=head))
+
+
+async def test_of_a_rewritten_chain_the_entries_since_the_last_head_that_fitted_are_named() -> None:
+    """Though that head, or the next one, is on another page of the walk; without a head before, from the first."""
+    world = World()
+    await world.open_account()
+    for seq in (300, 700):
+        await filled(world, seq)
+        await signed(world)
+    whole = list(world.store.entries)
+    for seq, said in ((400, "301 to 700"), (650, "301 to 700"), (200, "1 to 300")):
+        world.store.entries[:] = whole
+        forged(world, seq)
+        found = await worker.verify(world.deps, "ada")
+        assert isinstance(found, Misfit)
+        assert (found.flaw, found.seq) == (Flaw.REWRITTEN, int(said.split()[0]))
+        assert f"entries {said} are in question" in found.text
+
+
+async def test_a_walk_from_a_head_names_nothing_from_before_it() -> None:
+    """What a walk began after is not in question, however many pages it has come, whatever was signed before."""
+    world = World()
+    await world.open_account()
+    heads: dict[int, str] = {}
+    for seq in (100, 150, 1200):
+        await filled(world, seq)
+        heads[seq] = world.account().head
+    first = chain.verify([linking.chained(each) for each in world.store.entries[:120]], {})
+    assert isinstance(first, Point)
+    wrong = {100: heads[100], 1200: "0" * 64}
+    found = await walking.walk(world.store.ledger("ada", 120), wrong, after=first)
+    assert isinstance(found, Misfit)
+    assert found.seq == 121

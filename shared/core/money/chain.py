@@ -247,15 +247,22 @@ NameBucket = Callable[[str], str]
 
 
 def verify(
-    entries: Iterable[Chained], heads: Mapping[int, str], *, after: Point = START, named: NameBucket = str
+    entries: Iterable[Chained],
+    heads: Mapping[int, str],
+    *,
+    after: Point = START,
+    begun: int | None = None,
+    named: NameBucket = str,
 ) -> Point | Misfit:
     """Walk entries in the order in which they are saved. Returns how far they fit, or the first that does not.
 
     ``heads`` are signed digests by number; the caller has checked the signatures. A long chain is walked page by page:
-    each page begins ``after`` the point that the one before returned. At its end call ``ended``. A walk that begins at
-    a signed head names buckets as heads do (``named``).
+    each page begins ``after`` the point that the one before returned, and ``begun`` is the number after which the
+    first page began. At its end call ``ended``. A walk that begins at a signed head names buckets as heads do
+    (``named``).
     """
     page, point = list(entries), after
+    first = after.seq if begun is None else begun
     for index, entry in enumerate(page):
         misfit = _out_of_place(point, page, index) or _unbalanced(point, entry.facts)
         if misfit:
@@ -265,7 +272,7 @@ def verify(
             return Misfit(entry.facts.seq, Flaw.SUMS, f"bucket {wrong} would be below zero")
         point = _advanced(point, entry, changed)
         if (signed := heads.get(point.seq)) is not None and signed != point.digest:
-            since = max((seq for seq in heads if after.seq <= seq < point.seq), default=after.seq)
+            since = max((seq for seq in heads if first <= seq < point.seq), default=first)
             what = f"the head that was signed has another digest; entries {since + 1} to {point.seq} are in question"
             return Misfit(since + 1, Flaw.REWRITTEN, what)
     return point
