@@ -36,6 +36,8 @@ class FakeStore:
         self.before_commit: list[Callable[[AnyGeneration | None, Transition[AnyGeneration]], None]] = []
         #: Accounts whose row cannot be read.
         self.unreadable: dict[str, UnreadableRow] = {}
+        #: Ledger entries whose row cannot be read, by account and number.
+        self.unreadable_entries: dict[tuple[str, int], UnreadableRow] = {}
         #: The sizes of the groups that were saved, and the rows of a transaction.
         self.groups: list[int] = []
         self.most_rows = 100
@@ -164,6 +166,8 @@ class FakeStore:
         await _turn()
         for entry in list(self.entries):
             if entry.account_id == account_id and entry.seq > after:
+                if unreadable := self.unreadable_entries.get((account_id, entry.seq)):
+                    raise unreadable
                 yield entry
 
     async def erase(self, account_id: str, seq: int, erased: Callable[[LedgerEntry], LedgerEntry | None]) -> None:

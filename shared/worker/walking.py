@@ -4,7 +4,8 @@ Rules of this file:
 1. A walk holds one page of entries, however long the ledger is.
 2. It changes nothing but what it signs. What does not fit is returned, by the number of the first entry.
 3. With the key of names it also compares the texts that stand beside the digests.
-4. A night walks from the last signed head only. On a long way it signs heads in between, so that the next walk goes on
+4. An entry whose row cannot be read does not fit, and what comes before it is walked first.
+5. A night walks from the last signed head only. On a long way it signs heads in between, so that the next walk goes on
    there: what was signed is not walked again.
 """
 
@@ -19,7 +20,7 @@ from shared.core.money.account import Account
 from shared.core.money.chain import START, Chained, Flaw, Misfit, NameBucket, Point
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head, bucket_names, signed_digests
-from shared.ports import Dependencies
+from shared.ports import Dependencies, UnreadableRow
 from shared.worker import proofs
 
 #: Entries that are held at a time: some hundred kilobytes.
@@ -54,7 +55,11 @@ async def pages(
     """Walk as ``walk`` does, and yield where each page ends. A misfit is the last that is yielded."""
     point, page, names = after, list[Chained](), list[Misfit]()
     verified = partial(chain.verify, heads=heads, begun=after.seq, named=named)
-    async for entry in entries:
+    async for entry in _read(entries):
+        if isinstance(entry, UnreadableRow):
+            walked = verified(page, after=point)
+            yield walked if isinstance(walked, Misfit) else Misfit(walked.seq + 1, Flaw.CHANGED, str(entry))
+            return
         page.append(linking.chained(entry))
         if key and (wrong := chain.misnamed(key, page[-1].facts, linking.texts_of(entry))):
             names.append(Misfit(entry.seq, Flaw.CHANGED, f"the {wrong} beside it is not the one in its digest"))
@@ -66,6 +71,15 @@ async def pages(
             point, page = walked, []
     if page:
         yield verified(page, after=point)
+
+
+async def _read(entries: AsyncIterator[LedgerEntry]) -> AsyncIterator[LedgerEntry | UnreadableRow]:
+    """The entries up to the first whose row cannot be read, and why not."""
+    try:
+        async for entry in entries:
+            yield entry
+    except UnreadableRow as unreadable:
+        yield unreadable
 
 
 @dataclass(frozen=True, slots=True)

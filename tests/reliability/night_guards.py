@@ -87,6 +87,17 @@ NIGHT_GUARDS: tuple[Guard, ...] = (
         worker_test(f"{_NIGHTS}an_entry_that_no_account_knows_is_found"),
     ),
     Guard(
+        "what comes before an entry that cannot be read is walked",
+        WORKER + "walking.py",
+        (
+            (
+                "            walked = verified(page, after=point)\n            yield walked if",
+                "            walked = point\n            yield walked if",
+            ),
+        ),
+        worker_test("test_walking.py::test_what_does_not_fit_before_an_entry_that_cannot_be_read_is_named_first"),
+    ),
+    Guard(
         "a hold that was made meanwhile is not counted",
         WORKER + "open_holds.py",
         (("            held.pop(name, None)\n", ""),),

@@ -182,15 +182,21 @@ async def test_a_night_whose_last_call_never_came_is_reported_by_the_next_night(
     assert world.telemetry.total("darkroom.audits_unfinished") == 1
 
 
-@pytest.mark.parametrize("error", [UnreadableRow("row user003/entry:1: at cannot be read", "user003"), TypeError("x")])
-async def test_one_account_costs_its_own_audit_only(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (UnreadableRow("row user003/entry:1: at cannot be read", "user003"), "ledger chain"),
+        (TypeError("x"), "unreadable"),
+    ],
+)
+async def test_one_account_costs_its_own_audit_only(error: Exception, what: str) -> None:
     """A row that cannot be read, or what nobody has thought of. It is reported each night until it is mended."""
     world, store = await crowd(10)
     store.broken["user003"] = error
-    assert await call(world) == [f"user{each:03}" + ":unreadable" * (each == 3) for each in range(10)]
+    assert await call(world) == [f"user{each:03}" + f":{what}" * (each == 3) for each in range(10)]
     assert heads(world) == 9
     world.time += DAY
-    assert await call(world) == ["user003:unreadable"]
+    assert await call(world) == [f"user003:{what}"]
     assert world.telemetry.total("darkroom.audit_differences") == 2
     store.broken.clear()
     world.time += DAY

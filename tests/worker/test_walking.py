@@ -8,12 +8,14 @@ import pytest
 
 from dev.fakes.world import KEY, World
 from shared import worker
+from shared.adapters.azure_storage.tables.rows_money import entry_of, entry_row
 from shared.core.keys import Key
 from shared.core.money import chain, linking
 from shared.core.money.chain import Flaw, Misfit, Point
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head
 from shared.core.money.sealing import digest_again
+from shared.ports import UnreadableRow
 from shared.worker import proofs, walking
 from shared.worker.walking import Walked
 
@@ -224,3 +226,48 @@ async def test_a_walk_from_a_head_names_nothing_from_before_it() -> None:
     found = await walking.walk(world.store.ledger("ada", 120), wrong, after=first)
     assert isinstance(found, Misfit)
     assert found.seq == 121
+
+
+def unreadable(world: World, seq: int, **columns: object) -> None:
+    """Somebody changes columns of an entry's row, so that it is no entry any more."""
+    (entry,) = (each for each in world.store.entries if (each.account_id, each.seq) == ("ada", seq))
+    with pytest.raises(UnreadableRow) as error:
+        entry_of({**entry_row(entry), **columns})
+    world.store.unreadable_entries["ada", seq] = error.value
+
+
+@pytest.mark.parametrize("columns", [{"available": 6}, {"held": -7}, {"move": "gift"}, {"granted": None}])
+async def test_an_entry_that_cannot_be_read_is_named(world: World, columns: dict[str, object]) -> None:
+    """One amount that somebody changed does not add up: no entry can be made of the row, and it has a number."""
+    unreadable(world, 3, **columns)
+    found = await worker.verify(world.deps, "ada")
+    assert isinstance(found, Misfit)
+    assert (found.seq, found.flaw) == (3, Flaw.CHANGED)
+    assert "row ada/entry:0000000000000003: " in found.text
+
+
+async def test_what_does_not_fit_before_an_entry_that_cannot_be_read_is_named_first(world: World) -> None:
+    """The page up to there is walked: one taken out, or one whose text was changed."""
+    whole = list(world.store.entries)
+    unreadable(world, 4, available=6)
+    for entries, flaw in (
+        ([whole[0], *whole[2:]], Flaw.MISSING),
+        ([whole[0], replace(whole[1], usd_micros=7), *whole[2:]], Flaw.CHANGED),
+        ([whole[0], replace(whole[1], asked="a lie"), *whole[2:]], Flaw.CHANGED),
+    ):
+        world.store.entries[:] = entries
+        found = await worker.verify(world.deps, "ada")
+        assert isinstance(found, Misfit)
+        assert (found.seq, found.flaw) == (2, flaw)
+
+
+async def test_an_entry_that_cannot_be_read_costs_its_own_account_only(world: World) -> None:
+    """The night reports it by its number, signs no head of that account, and signs those of the others."""
+    await world.open_account("acme")
+    await world.open_account("zoe")
+    unreadable(world, 3, available=6)
+    found = await night(world)
+    assert {name: len(each) for name, each in found.items()} == {"ada": 1, "acme": 0, "zoe": 0}
+    assert "entry 3: changed: row ada/entry:0000000000000003" in found["ada"][0]
+    assert [len(await proofs.all_heads(world.deps, each)) for each in ("ada", "acme", "zoe")] == [0, 1, 1]
+    assert len((await night(world))["ada"]) == 1
