@@ -55,6 +55,11 @@ class FakeStore:
         self.saved_accounts[account.account_id] = account
         self._etags[account.account_id] = self._new_etag()
 
+    def drop_account(self, account_id: str) -> Account:
+        """Take an account's row away, as nothing in the app does. Returns what was in it."""
+        del self._etags[account_id]
+        return self.saved_accounts.pop(account_id)
+
     def put_generation(self, generation: AnyGeneration) -> None:
         """Set a generation as if it had been saved: a shortcut into the middle of its life."""
         self.saved_generations[generation.key] = generation

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from shared import worker
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id
 from shared.core.money import moves
 from shared.core.money.account import Account
@@ -58,14 +59,20 @@ def show(
 
 
 async def account_of(command_context: CommandContext, operations: Operations, account_id: str) -> Account:
-    """The account as it is saved. RefusedError, with what would open it, if there is none."""
+    """The account as it is saved. RefusedError, with what helps, if there is none.
+
+    An account whose row somebody has taken away is not opened anew: its first entry would have a number that is there.
+    """
     found, _ = await operations.store.load_account(account_id)
-    if found is None:
+    if found is not None:
+        return found
+    program, named = command_context.program, shlex.quote(account_id)
+    if await worker.gone(operations.deps, account_id):
         raise RefusedError(
-            f"There is no account {account_id!r}."
-            f" Open it with: {command_context.program} grant {shlex.quote(account_id)} CREDITS"
+            f"The row of account {account_id!r} is gone, and it had one. Restore it; what is left of the account says:"
+            f" {program} account verify {named}"
         )
-    return found
+    raise RefusedError(f"There is no account {account_id!r}. Open it with: {program} grant {named} CREDITS")
 
 
 def shown_of(account: Account, deps: Dependencies) -> Account:

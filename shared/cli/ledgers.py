@@ -3,7 +3,8 @@
 Rules of this file:
 1. A statement is printed as a document: text for reading, CSV and JSON for programs.
 2. ``erase-names`` asks before it erases: nobody can bring a name back.
-3. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit.
+3. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit. It needs no account's row: one that is gone,
+   or cannot be read, is what it is for.
 """
 
 import sys
@@ -59,10 +60,10 @@ def verify(context: typer.Context, account_id: AccountId) -> None:
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
-        await account_of(command_context, operations, account_id)
         try:
             found = await worker.verify(operations.deps, account_id)
         except ValueError as error:
+            await account_of(command_context, operations, account_id)
             raise RefusedError(f"The ledger cannot be compared: {error}.") from None
         if isinstance(found, Misfit):
             command_context.screen.complain(f"The ledger of {account_id} is not whole. {found}.")

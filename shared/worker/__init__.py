@@ -59,7 +59,7 @@ from shared.worker.nights import Call, begin_call
 from shared.worker.proofs import fits, keys_document, public_keys, receipt
 from shared.worker.retention import sweep
 from shared.worker.statements import statement
-from shared.worker.walking import verify
+from shared.worker.walking import gone, verify
 
 __all__ = [
     "Call",
@@ -74,6 +74,7 @@ __all__ = [
     "deny",
     "erase_names",
     "fits",
+    "gone",
     "grant",
     "handle",
     "keys_document",

@@ -145,8 +145,9 @@ class Call:
 async def _compared(deps: Dependencies, account_id: str, until: datetime) -> list[Difference]:
     """Walk one account's ledger on, compare the account, and sign its head if it is whole."""
     account, _ = await deps.store.load_account(account_id)
-    if account is None:  # it was noted, and then nothing was saved
-        return []
+    if account is None:  # it was noted, and then nothing was saved; or somebody has taken its row away
+        gone = await walking.gone(deps, account_id)
+        return [unread(account_id, str(gone), "account row")] if gone else []
     walked = await walking.walk_on(deps, account, until)
     if walked is None:
         raise _TimeOverError

@@ -4,7 +4,8 @@ Rules of this file:
 1. A walk holds one page of entries, however long the ledger is.
 2. It changes nothing but what it signs. What does not fit is returned, by the number of the first entry.
 3. With the key of names it also compares the texts that stand beside the digests.
-4. An entry whose row cannot be read does not fit, and what comes before it is walked first.
+4. An entry whose row cannot be read does not fit, and what comes before it is walked first. So does the row of the
+   account: the whole ledger is walked without it.
 5. A night walks from the last signed head only. On a long way it signs heads in between, so that the next walk goes on
    there: what was signed is not walked again.
 """
@@ -20,6 +21,7 @@ from shared.core.money.account import Account
 from shared.core.money.chain import START, Chained, Flaw, Misfit, NameBucket, Point
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head, bucket_names, signed_digests
+from shared.core.values import replace
 from shared.ports import Dependencies, UnreadableRow
 from shared.worker import proofs
 
@@ -94,15 +96,17 @@ async def verify(deps: Dependencies, account_id: str) -> Verified | Misfit:
     """Walk the whole ledger of an account, and compare it with its signed heads and with the account.
 
     An account that moves meanwhile is compared at the number that it had when the walk began. Raises ValueError if
-    there is no account, or if a head is not what was signed.
+    there is no account, and nothing is left of one, or if a head is not what was signed.
     """
     heads = await proofs.all_heads(deps, account_id)
-    account, _ = await deps.store.load_account(account_id)
-    if account is None:
-        raise ValueError(f"there is no account {account_id!r}")
+    account = await _row(deps, account_id)
     later: list[int] = []
-    entries = _until(deps.store.ledger(account_id), account.seq, later)
+    entries = deps.store.ledger(account_id)
+    if isinstance(account, Account):
+        entries = _until(entries, account.seq, later)
     walked = await walk(entries, signed_digests(heads), key=await deps.names_key())
+    if isinstance(account, Misfit):
+        return _without_row(walked, account)
     if isinstance(walked, Misfit):
         return walked
     misfit = compared(walked, account)
@@ -111,6 +115,46 @@ async def verify(deps: Dependencies, account_id: str) -> Verified | Misfit:
         if again is None or again.seq < later[0]:
             misfit = Misfit(later[0], Flaw.INSERTED, f"the account ends at {account.seq}")
     return misfit or Verified(walked.seq, tuple(heads))
+
+
+async def gone(deps: Dependencies, account_id: str) -> Misfit | None:
+    """What an account without a row has left: a signed head, or entries. None: nothing, or it has a row by now."""
+    try:
+        last = await proofs.last_head(deps, account_id)
+        left = f"a head was signed at {last.seq}" if last else ""
+    except ValueError as error:
+        left = str(error)
+    if not left and await _has_entries(deps, account_id):
+        left = "its ledger has entries"
+    if not left:
+        return None
+    account, _ = await deps.store.load_account(account_id)  # it may have been opened since it was looked for
+    return None if account else Misfit(0, Flaw.MISSING, f"there is none, and {left}")
+
+
+async def _has_entries(deps: Dependencies, account_id: str) -> bool:
+    async for _ in _read(deps.store.ledger(account_id)):
+        return True
+    return False
+
+
+async def _row(deps: Dependencies, account_id: str) -> Account | Misfit:
+    """The account, or why there is no reading it. Raises ValueError if there is none, and nothing is left of one."""
+    try:
+        account, _ = await deps.store.load_account(account_id)
+    except UnreadableRow as unreadable:
+        return Misfit(0, Flaw.CHANGED, str(unreadable))
+    found = account or await gone(deps, account_id)
+    if found is None:
+        raise ValueError(f"there is no account {account_id!r}")
+    return found
+
+
+def _without_row(walked: Point | Misfit, row: Misfit) -> Misfit:
+    """What a walk found, and what is wrong with the account's row."""
+    if isinstance(walked, Misfit):
+        return replace(walked, text=f"{walked.text}; {row}")
+    return replace(row, text=f"{row.text}; its ledger fits up to entry {walked.seq}")
 
 
 @dataclass(frozen=True, slots=True)

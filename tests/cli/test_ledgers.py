@@ -12,6 +12,7 @@ from dev.fakes.world import KEY
 from shared.core.money.chain import Point
 from shared.core.money.entries import Move
 from shared.core.money.sealing import sealed
+from shared.ports import UnreadableRow
 from shared.worker import proofs, walking
 from tests.cli.counter import Counter
 
@@ -131,3 +132,36 @@ def test_names_are_erased_after_a_question(counter: Counter) -> None:
     assert "0 of the ledger's entries" in counter.call("account", "erase-names", "ada", "--user", "ada", "-y").out
     called = counter.call("account", "erase-names", "ada", "--entry", "9", "-y")
     assert (called.code, "no entry 9" in called.err) == (1, True)
+
+
+def test_an_account_whose_row_is_gone_is_not_opened_anew(counter: Counter) -> None:
+    """Each command about it says that the row is gone, and none proposes a grant: the ledger stands in its way."""
+    sign(counter)
+    row = counter.store.drop_account("ada")
+    called = counter.call("account", "verify", "ada")
+    assert (called.code, called.out) == (1, "")
+    assert "The ledger of ada is not whole. the account's row: missing: there is none, and a head was" in called.err
+    assert "its ledger fits up to entry 4" in called.err
+    for argv in (
+        ("account", "show", "ada"),
+        ("account", "statement", "ada", "--month", "2026-11"),
+        ("audit", "--account", "ada"),
+        ("account", "erase-names", "ada", "--entry", "1", "-y"),
+    ):
+        called = counter.call(*argv)
+        assert (called.code, called.out) == (1, ""), argv
+        assert "The row of account 'ada' is gone" in called.err
+        assert "darkroom account verify ada" in called.err
+        assert "grant" not in called.err
+    counter.store.put_account(row)
+    assert counter.call("account", "verify", "ada").code == 0
+    called = counter.call("account", "verify", "bob")
+    assert (called.code, "There is no account 'bob'. Open it with: darkroom grant bob" in called.err) == (1, True)
+
+
+def test_an_account_whose_row_cannot_be_read_has_its_ledger_walked(counter: Counter) -> None:
+    """The row is named, and how far the ledger fits."""
+    counter.store.unreadable["ada"] = UnreadableRow("row ada/account: a sum or a bucket cannot be read", "ada")
+    called = counter.call("account", "verify", "ada")
+    assert (called.code, called.out) == (1, "")
+    assert "the account's row: changed: row ada/account: a sum or a bucket cannot be read; its ledger" in called.err

@@ -87,6 +87,18 @@ NIGHT_GUARDS: tuple[Guard, ...] = (
         worker_test(f"{_NIGHTS}an_entry_that_no_account_knows_is_found"),
     ),
     Guard(
+        "an account whose row is gone is reported",
+        WORKER + "nights.py",
+        (("        gone = await walking.gone(deps, account_id)\n", "        gone = None\n"),),
+        worker_test("test_walking.py::test_an_account_whose_row_is_gone_is_reported_each_night[both]"),
+    ),
+    Guard(
+        "an account that is opened meanwhile is not reported as gone",
+        WORKER + "walking.py",
+        (("    return None if account else Misfit(0,", "    return Misfit(0,"),),
+        worker_test("test_walking.py::test_an_account_that_never_was_is_no_difference"),
+    ),
+    Guard(
         "what comes before an entry that cannot be read is walked",
         WORKER + "walking.py",
         (

@@ -33,6 +33,17 @@ PROOF_GUARDS: tuple[Guard, ...] = (
         worker_test("test_walking.py::test_of_a_rewritten_chain_the_entries_since_the_last_head_that_fitted_are_named"),
     ),
     Guard(
+        "a ledger is walked though its account's row cannot be read",
+        WORKER + "walking.py",
+        (
+            (
+                "        return Misfit(0, Flaw.CHANGED, str(unreadable))\n",
+                "        raise unreadable from None\n",
+            ),
+        ),
+        worker_test("test_walking.py::test_the_ledger_of_an_account_that_cannot_be_read_is_walked_to_its_end"),
+    ),
+    Guard(
         "a ledger does not end before its head",
         CORE + "money/chain.py",
         (("    if last <= point.seq:\n", "    if True:\n"),),

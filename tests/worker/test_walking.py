@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, World
 from shared import worker
 from shared.adapters.azure_storage.tables.rows_money import entry_of, entry_row
 from shared.core.keys import Key
 from shared.core.money import chain, linking
+from shared.core.money.account import Account
 from shared.core.money.chain import Flaw, Misfit, Point
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.heads import Head
@@ -271,3 +273,72 @@ async def test_an_entry_that_cannot_be_read_costs_its_own_account_only(world: Wo
     assert "entry 3: changed: row ada/entry:0000000000000003" in found["ada"][0]
     assert [len(await proofs.all_heads(world.deps, each)) for each in ("ada", "acme", "zoe")] == [0, 1, 1]
     assert len((await night(world))["ada"]) == 1
+
+
+async def test_the_ledger_of_an_account_that_cannot_be_read_is_walked_to_its_end(world: World) -> None:
+    """What does not fit there is named; if all fits, the account's row is."""
+    world.store.unreadable["ada"] = UnreadableRow("row ada/account: a sum or a bucket cannot be read", "ada")
+    found = await worker.verify(world.deps, "ada")
+    assert isinstance(found, Misfit)
+    assert (found.seq, found.flaw) == (0, Flaw.CHANGED)
+    assert str(found).startswith("the account's row: changed: row ada/account: a sum")
+    assert f"its ledger fits up to entry {len(world.store.entries)}" in found.text
+    world.store.entries[1] = replace(world.store.entries[1], usd_micros=7)
+    found = await worker.verify(world.deps, "ada")
+    assert isinstance(found, Misfit)
+    assert (found.seq, found.flaw) == (2, Flaw.CHANGED)
+    assert "the account's row: changed: row ada/account" in found.text
+
+
+def gone(world: World) -> Account:
+    """Somebody deletes the row of ada's account. Returns what was in it."""
+    return world.store.drop_account("ada")
+
+
+@pytest.mark.parametrize("left", ["head", "ledger", "both"])
+async def test_an_account_whose_row_is_gone_is_reported_each_night(world: World, left: str) -> None:
+    """Its ledger or a signed head says that there was one. Restored, it is whole, and signed again."""
+    if left != "ledger":
+        await night(world)
+        await picture(world, Key("ada", "two"))
+    entries, heads = list(world.store.entries), len(await proofs.all_heads(world.deps, "ada"))
+    row = gone(world)
+    world.store.entries[:] = [] if left == "head" else entries
+    for _ in range(2):
+        (found,) = (await night(world))["ada"]
+        assert "the account's row: missing: there is none, and " in found
+        assert len(await proofs.all_heads(world.deps, "ada")) == heads
+    verified = await worker.verify(world.deps, "ada")
+    assert isinstance(verified, Misfit)
+    assert verified.flaw is Flaw.MISSING
+    assert "the account's row: missing" in str(verified)
+    world.store.entries[:] = entries
+    world.store.put_account(row)
+    assert await night(world) == {"ada": []}
+    assert len(await proofs.all_heads(world.deps, "ada")) == heads + 1
+
+
+async def test_an_account_that_never_was_is_no_difference(world: World) -> None:
+    """It was noted, and then nothing was saved; or it is opened while the night looks at it."""
+    await world.deps.moved.note("bob", world.now().date())
+    await world.deps.moved.note("kim", world.now().date())
+
+    class Opening(FakeStore):
+        """A store in which kim's account is opened after it was looked for."""
+
+        is_open = False
+
+        async def load_account(self, account_id: str) -> tuple[Account | None, str]:
+            """See ``Store``."""
+            found = await super().load_account(account_id)
+            if account_id == "kim" and not self.is_open:
+                self.is_open = True
+                await world.open_account("kim")
+            return found
+
+    opening = Opening()
+    vars(opening).update(vars(world.store))
+    world.deps = replace(world.deps, store=opening)
+    assert await night(world) == {"ada": [], "bob": [], "kim": []}
+    with pytest.raises(ValueError, match="there is no account 'bob'"):
+        await worker.verify(world.deps, "bob")

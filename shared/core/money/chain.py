@@ -214,14 +214,15 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """The first entry that does not fit, by its number."""
+    """The first entry that does not fit, by its number. The number 0 stands for the row of the account itself."""
 
     seq: int
     flaw: Flaw
     text: str
 
     def __str__(self) -> str:
-        return f"entry {self.seq}: {self.flaw}: {self.text}"
+        where = f"entry {self.seq}" if self.seq else "the account's row"
+        return f"{where}: {self.flaw}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
