@@ -1,4 +1,4 @@
-"""account: show, statement, verify, erase-names, set, plan, limit, remove-limit, suspend, reactivate, revoke, refund.
+"""account: show, statement, ledger, verify, erase-names, set, plan, limits, suspend, reactivate, revoke, refund.
 
 Rules of this file:
 1. Everything can be set without granting a credit, and taken away again. Each command is an entry of the ledger with
@@ -53,6 +53,7 @@ account = typer.Typer(
 )
 account.command("show")(show)
 account.command("statement")(ledgers.statement)
+account.command("ledger")(ledgers.ledger)
 account.command("verify")(ledgers.verify)
 account.command("erase-names")(ledgers.erase_names)
 

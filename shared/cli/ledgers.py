@@ -1,10 +1,11 @@
-"""What an account's ledger says, whether it is whole, and its names: account statement, verify, erase-names.
+"""What an account's ledger says, whether it is whole, and its names: account statement, ledger, verify, erase-names.
 
 Rules of this file:
 1. A statement is printed as a document: text for reading, CSV and JSON for programs.
 2. ``erase-names`` asks before it erases: nobody can bring a name back.
 3. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit. It needs no account's row: one that is gone,
    or cannot be read, is what it is for.
+4. ``ledger`` prints each entry as it comes, so it holds none of a long ledger, and needs no account's row either.
 """
 
 import sys
@@ -17,6 +18,7 @@ from shared import worker
 from shared.cli.account_view import AccountId, account_of
 from shared.cli.context import Operations, RefusedError, command_context_of, valid_id
 from shared.core.money.chain import Misfit
+from shared.views.ledger_lines import as_line
 from shared.views.statement import as_csv, as_json_text, as_text
 from shared.views.times import moment
 
@@ -28,6 +30,15 @@ class Form(StrEnum):
     CSV = "csv"
     JSON = "json"
 
+
+class Lines(StrEnum):
+    """The forms of a ledger's entries."""
+
+    JSON = "json"
+
+
+#: The greatest number of an entry that a key of the table holds.
+_LAST = 10**16 - 1
 
 _AS = {Form.TEXT: as_text, Form.CSV: as_csv, Form.JSON: as_json_text}
 
@@ -49,6 +60,30 @@ def statement(
         except ValueError as error:
             raise RefusedError(f"There is no statement of {month}: {error}.") from None
         sys.stdout.write(_AS[form](said))
+        return 0
+
+    command_context.do(command)
+
+
+def ledger(
+    context: typer.Context,
+    account_id: AccountId,
+    since: Annotated[
+        int, typer.Option(help="The number of the first entry.", metavar="SEQ", min=1, max=_LAST, show_default=False)
+    ] = 1,
+    form: Annotated[Lines, typer.Option("--format", help="One JSON object a line.")] = Lines.JSON,  # noqa: ARG001  # there is one
+) -> None:
+    """Print the ledger's entries, with all that their digests are made of: for a check from outside."""
+    valid_id("the account", account_id)
+    command_context = command_context_of(context)
+
+    async def command(operations: Operations) -> int:
+        seq = 0
+        async for entry in operations.deps.store.ledger(account_id, since - 1):
+            sys.stdout.write(as_line(entry))
+            seq = entry.seq
+        if not seq:
+            await account_of(command_context, operations, account_id)
         return 0
 
     command_context.do(command)
