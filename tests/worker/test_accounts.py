@@ -60,6 +60,25 @@ async def test_a_plan_that_there_is_not_is_refused_by_name(world: World, plan: s
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
 
 
+@pytest.mark.parametrize("field", ["why", "by"])
+@pytest.mark.parametrize("bad", ["\ud800", "paid \udfff twice"])
+async def test_half_a_surrogate_pair_is_refused_by_the_fields_name(world: World, field: str, bad: str) -> None:
+    """It is no text, and no table takes it: nothing is saved, and the exception says which argument it was."""
+    before = dict(world.store.saved_accounts), list(world.store.entries)
+    texts: dict[str, Any] = {"by": "app", "why": "", field: bad}
+    command = Command(command_id="c", **texts)
+    given = (
+        worker.grant(world.deps, "ada", 5, grant_id="g", **texts),
+        worker.set_plan(world.deps, "ada", "premium", command),
+        worker.revoke(world.deps, "ada", 1, command),
+        worker.suspend(world.deps, "ada", "unpaid", command),
+    )
+    for each in given:
+        with pytest.raises(ValueError, match=f"^{field} has characters that are not text$"):
+            await each
+    assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
+
+
 async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> None:
     """The sum is bounded too: it would be a row that nobody can read again."""
     most = 2**63 - 1

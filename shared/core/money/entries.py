@@ -85,6 +85,14 @@ class LedgerEntry(Sums):
             raise ValueError(f"the held credits of ledger entry {self.entry_id!r} do not add up")
         if len(self.by) > MOST_BY or len(self.why) > MOST_WHY:
             raise ValueError(f"by has at most {MOST_BY} characters, and why {MOST_WHY}")
+        _check_text("by", self.by)
+        _check_text("why", self.why)
+
+
+def _check_text(name: str, value: str) -> None:
+    """Raise ValueError for half of a surrogate pair: it has no bytes of which a digest could be made."""
+    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError(f"{name} has characters that are not text")
 
 
 def operator(name: str) -> str:
