@@ -1,7 +1,8 @@
 """A call of the night's audit: deletes old files, compares the models with Replicate, looks at the accounts that moved.
 
 Rules of this file:
-1. Each difference is an error in the log.
+1. Each difference is an error in the log. A correction is proposed for sums only: it cannot mend an entry, a head or a
+   row.
 2. A call ends by itself before it is ended: then the next one goes on where it stopped. One that is ended is logged as
    an error, for its last seconds are done again.
 3. One dependency that is down costs a call, not the night. If not even the progress can be read, nothing would ever
@@ -64,7 +65,8 @@ async def audit(deps: Dependencies, drifted: Drifted) -> int:
             async for looked in call.looks():
                 found += len(looked.differences)
                 for difference in looked.differences:
-                    logger.error("audit: %s; post a correction", difference, extra={"account_id": looked.account_id})
+                    helps = "" if difference.unreadable else "; post a correction"
+                    logger.error("audit: %s%s", difference, helps, extra={"account_id": looked.account_id})
     except Unavailable as trouble:
         logger.warning("audit: a call stopped after %s, the next one goes on: %s", call.progress.after, trouble)
     except TimeoutError:

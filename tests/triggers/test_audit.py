@@ -17,7 +17,7 @@ from dev.fakes.app import FakeApp
 from dev.fakes.store import FakeStore
 from shared.core.dependency import Dependency
 from shared.core.money.entries import LedgerEntry
-from shared.ports import NightProgress, Unavailable
+from shared.ports import NightProgress, Unavailable, UnreadableRow
 from shared.triggers import audit
 from shared.worker.auditing import AT_ONCE
 from shared.worker.nights import BETWEEN_CALLS, NIGHT
@@ -93,6 +93,25 @@ async def test_differences_are_errors(fake_app: FakeApp, caplog: pytest.LogCaptu
         f"audit: account {order[3]}, ledger available: the account says 9, counted were 10; post a correction",
         f"audit: account {order[3]}, ledger captured: the account says 1, counted were 0; post a correction",
         f"audit: account {order[3]}, {bucket}: the account says 9, counted were 10; post a correction",
+    ]
+
+
+async def test_no_correction_is_proposed_for_what_none_can_mend(
+    fake_app: FakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A correction changes sums. An entry that was changed, a row that is gone or cannot be read is restored."""
+    changed, gone, broken = await crowd(fake_app, 3)
+    store = fake_app.world.store
+    index = next(index for index, entry in enumerate(store.entries) if entry.account_id == changed)
+    store.entries[index] = replace(store.entries[index], usd_micros=7)
+    store.drop_account(gone)
+    store.unreadable[broken] = UnreadableRow(f"row {broken}/account: plan cannot be read", broken)
+    assert await fake_app.app.handlers.audit() == 3
+    left = "the account's row: missing: there is none, and its ledger has entries"
+    assert lines(caplog) == [
+        f"audit: account {changed} cannot be compared: entry 1: changed: its content does not make its digest",
+        f"audit: account {gone} cannot be compared: {left}",
+        f"audit: account {broken} cannot be compared: row {broken}/account: plan cannot be read",
     ]
 
 
