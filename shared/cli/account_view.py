@@ -67,9 +67,9 @@ async def account_of(command_context: CommandContext, operations: Operations, ac
     if found is not None:
         return found
     program, named = command_context.program, shlex.quote(account_id)
-    if await worker.gone(operations.deps, account_id):
+    if gone := await worker.gone(operations.deps, account_id):
         raise RefusedError(
-            f"The row of account {account_id!r} is gone, and it had one. Restore it; what is left of the account says:"
+            f"The row of account {account_id!r} is gone: {gone.text}. Restore the row. How far its ledger fits:"
             f" {program} account verify {named}"
         )
     raise RefusedError(f"There is no account {account_id!r}. Open it with: {program} grant {named} CREDITS")
