@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -59,10 +59,12 @@ class FakeIndex:
             asked = asked or row.asked
             self.rows[key] = replace(row, turn=None, due_at=due_at, expires_at=expires_at, asked=asked)
 
-    async def of_account(self, account_id: str = "") -> Sequence[Key]:
+    async def of_account(self, account_id: str = "") -> AsyncIterator[Key]:
         """See ``OpenIndex``."""
         await asyncio.sleep(0)
-        return [key for key in self.rows if account_id in ("", key.account_id)]
+        for key in list(self.rows):
+            if account_id in ("", key.account_id):
+                yield key
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """See ``OpenIndex``."""

@@ -70,6 +70,11 @@ class FakeStore:
         await _turn()
         return self._loaded(key, version)
 
+    async def load_generation(self, key: Key) -> AnyGeneration | None:
+        """See ``Store``."""
+        await _turn()
+        return self.saved_generations.get(key)
+
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """See ``Store``."""
         await _turn()

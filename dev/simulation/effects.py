@@ -50,6 +50,7 @@ READS = frozenset(
     {
         "store.load",
         "store.load_account",
+        "store.load_generation",
         "store.load_payers",
         "store.ledger",
         "store.accounts",
@@ -184,7 +185,7 @@ WAYS_OUT = tuple(
 )
 
 
-_ITERATORS = {"recent", "ledger", "accounts", "generations", "of_day"}
+_ITERATORS = {"recent", "ledger", "accounts", "generations", "of_account", "of_day"}
 _CONTEXTS = {"fetch"}
 
 #: These methods return a variant of the port itself and call nothing.

@@ -37,6 +37,9 @@ class Store(Protocol):
     async def load(self, key: Key, version: str = "") -> Loaded:
         """Read the generation, the account that pays for it, its user, and a version that the account has trained."""
 
+    async def load_generation(self, key: Key) -> AnyGeneration | None:
+        """Read the generation alone, without an ETag: whoever saves it reads it by ``load``."""
+
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Read one account and its ETag. The account is None if it does not exist."""
 
@@ -144,8 +147,8 @@ class OpenIndex(Protocol):
         ``asked`` is changed too if it is given.
         """
 
-    async def of_account(self, account_id: str = "") -> Sequence[Key]:
-        """The keys of all rows of one account, or of all, in no order."""
+    def of_account(self, account_id: str = "") -> AsyncIterator[Key]:
+        """Iterate over the keys of all rows of one account, or of all, in no order."""
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """The turns in hand of one account, or of all, in no order."""

@@ -55,7 +55,7 @@ async def _check(deps: Dependencies, account_id: str, user_id: str, numbers: Col
         raise ValueError(f"there is no account {account_id!r}")
     if beyond := [each for each in numbers if not 1 <= each <= account.seq]:
         raise ValueError(f"the ledger has no entry {beyond[0]}, but those from 1 to {account.seq}")
-    still = [key for key in await deps.index.of_account(account_id) if user_id and key.user_id == user_id]
+    still = [key async for key in deps.index.of_account(account_id) if user_id and key.user_id == user_id]
     if still:
         generations = counted(len(still), "open generation")
         raise ValueError(f"{user_id} has {generations}: cancel, or wait for the end, and do it again")

@@ -4,7 +4,8 @@ Rules of this file:
 1. A night is many short calls. Each goes on where the last one stopped: at the account after which it stopped, and
    within that account at its last signed head. So a night costs what has changed, however much there is.
 2. Days are looked at in their order, and one that is over only: a move of it may still be noted before. What a night
-   leaves is the first work of the next one. Nothing is passed over.
+   leaves is the first work of the next one. Only an account of which half a call cannot read all that is open is
+   passed over: it is reported, and noted again for today. Its ledger is signed as far as it was walked.
 3. An account that was not whole is noted again for today, so each night reports it until it is.
 4. One account costs its own audit only. What cannot be read, and what nobody has thought of, is a difference of it.
 5. A night that does not come to its end says so: what was not looked at must not look healthy.
@@ -24,7 +25,7 @@ from shared.ports import Dependencies, NightProgress, Unavailable, UnreadableRow
 from shared.ports.moved import DAYS_KEPT
 from shared.worker import proofs, walking
 from shared.worker.auditing import Difference, ahead, audited, beside, unread
-from shared.worker.open_holds import held_at, in_index
+from shared.worker.open_holds import OpenLeftError, held_at, in_index
 from shared.worker.walking import Walked
 
 logger = logging.getLogger("darkroom.worker")
@@ -38,6 +39,9 @@ _NEXT_NIGHT = timedelta(hours=12)
 #: A move is noted on the day on which it is decided, and is saved within one invocation. So long after midnight a day
 #: is over on every clock.
 _OVER_AFTER = timedelta(minutes=15)
+
+#: The most that a call spends on the open generations of one account: half of it, so that those after it are looked at.
+OPEN_ROWS = timedelta(seconds=100)
 
 #: The progress is saved at most this often within a call, and at its end.
 _KEEP_EVERY = timedelta(seconds=10)
@@ -127,14 +131,24 @@ class Call:
             differences = await audited(self._deps, account_id, lambda: self._differences(account_id))
         except _TimeOverError:
             return Looked(account_id, [], finished=False)
+        except OpenLeftError:
+            return await self._left(account_id)
         if differences:
             await self._deps.moved.note(account_id, self._deps.now().date())
         return Looked(account_id, differences)
 
+    async def _left(self, account_id: str) -> Looked:
+        """What becomes of an account of which not all that is open was read: see rule 2."""
+        if self._deps.now() >= self._until:  # the next call has more time for it
+            return Looked(account_id, [], finished=False)
+        _report_passed_over(self._deps, account_id)
+        await self._deps.moved.note(account_id, self._deps.now().date())
+        return Looked(account_id, [])
+
     async def _differences(self, account_id: str) -> list[Difference]:
         try:
             return await _compared(self._deps, account_id, self._until)
-        except (Unavailable, UnreadableRow, _TimeOverError):
+        except (Unavailable, UnreadableRow, _TimeOverError, OpenLeftError):
             raise
         except ValueError as error:
             return [unread(account_id, str(error), "ledger head")]
@@ -153,22 +167,32 @@ async def _compared(deps: Dependencies, account_id: str, until: datetime) -> lis
         raise _TimeOverError
     if isinstance(walked, Misfit):
         return [unread(account_id, str(walked), "ledger chain")]
-    return await _signed(deps, account, walked)
+    return await _signed(deps, account, walked, until)
 
 
-async def _signed(deps: Dependencies, account: Account, walked: Walked) -> list[Difference]:
-    """The differences of an account whose chain is whole. If there is none, its head is signed."""
+async def _signed(deps: Dependencies, account: Account, walked: Walked, until: datetime) -> list[Difference]:
+    """The differences of an account whose chain is whole. If there is none, its head is signed.
+
+    Raises OpenLeftError if there is none, and not all that is open could be read: the head is signed before.
+    """
     found = beside(account, walked.point.sums, walked.point.buckets, walked.named)
-    open_held, last = await held_at(deps, account, in_index(deps, account.account_id))
-    if account.held != open_held:
-        found.append(Difference(account.account_id, "open holds", account.held, open_held))
-    misfit = walking.compared(walked.point, account, walked.named)
-    if walked.beyond > last:
-        misfit = Misfit(walked.beyond, Flaw.INSERTED, f"the account ends at {last}")
+    misfit, left = walking.compared(walked.point, account, walked.named), False
+    try:
+        open_rows = in_index(deps, account.account_id, min(until, deps.now() + OPEN_ROWS))
+        open_held, last = await held_at(deps, account, open_rows)
+    except OpenLeftError:
+        left = True
+    else:
+        if account.held != open_held:
+            found.append(Difference(account.account_id, "open holds", account.held, open_held))
+        if walked.beyond > last:
+            misfit = Misfit(walked.beyond, Flaw.INSERTED, f"the account ends at {last}")
     if misfit and misfit.flaw is not Flaw.SUMS:
         found.append(unread(account.account_id, str(misfit), "ledger chain"))
     if not found and walked.point.seq > walked.signed:
         await proofs.sign_head(deps, walked.point, deps.now())
+    if left and not found:
+        raise OpenLeftError
     return found
 
 
@@ -184,4 +208,14 @@ def _report_unfinished(deps: Dependencies, progress: NightProgress) -> None:
         progress.day,
         progress.after or "none",
         progress.checked,
+    )
+
+
+def _report_passed_over(deps: Dependencies, account_id: str) -> None:
+    deps.telemetry.count(Metric.AUDITS_UNFINISHED)
+    logger.error(
+        "audit: not finished: account %s has more open generations than half a call can read; what it holds was not "
+        "compared, its ledger is signed",
+        account_id,
+        extra={"account_id": account_id},
     )

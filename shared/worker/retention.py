@@ -39,5 +39,5 @@ class _OpenNames:
     async def have(self, name: str) -> bool:
         """Whether an input is of an open generation. Raises Unavailable."""
         if self._prefixes is None:
-            self._prefixes = frozenset(output_prefix(key) for key in await self._deps.index.of_account())
+            self._prefixes = frozenset([output_prefix(key) async for key in self._deps.index.of_account()])
         return name[: name.rfind("/") + 1] in self._prefixes

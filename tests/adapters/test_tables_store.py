@@ -30,6 +30,7 @@ KEY = Key("ada", "one")
 async def test_nothing_is_loaded_where_nothing_is(store: Store) -> None:
     """An unknown user and generation are None, with empty ETags."""
     assert await store.load(KEY) == Loaded(None, "", None, "")
+    assert await store.load_generation(KEY) is None
     assert await store.load_account("ada") == (None, "")
     assert [each async for each in store.accounts()] == []
     assert [each async for each in store.generations("ada")] == []
@@ -46,6 +47,7 @@ async def test_an_opened_generation_reads_back_as_it_was_written(store: Store) -
     assert committed.generation == transition.generation
     assert committed.account == transition.account
     assert await store.load(KEY) == committed
+    assert await store.load_generation(KEY) == committed.generation
     assert committed.account_etag != committed.generation_etag != ""
     posted = {entry.move: entry async for entry in store.ledger("ada")}
     assert (posted[Move.HOLD],) == transition.entries

@@ -81,6 +81,29 @@ NIGHT_GUARDS: tuple[Guard, ...] = (
         worker_test(f"{_NIGHTS}a_night_whose_last_call_never_came_is_reported_by_the_next_night"),
     ),
     Guard(
+        "an account with very many open generations blocks nobody",
+        WORKER + "nights.py",
+        (("min(until, deps.now() + OPEN_ROWS)", "until"),),
+        worker_test(f"{_NIGHTS}an_account_with_very_many_open_requests_blocks_nobody"),
+    ),
+    Guard(
+        "an account that was passed over is looked at in the next night",
+        WORKER + "nights.py",
+        (
+            (
+                "_passed_over(self._deps, account_id)\n        await self._deps.moved.note(account_id",
+                "_passed_over(self._deps, account_id)\n        (account_id",
+            ),
+        ),
+        worker_test(f"{_NIGHTS}an_account_with_very_many_open_requests_blocks_nobody"),
+    ),
+    Guard(
+        "no account is passed over that had less than its time",
+        WORKER + "nights.py",
+        (("        if self._deps.now() >= self._until:  # the", "        if self._deps.now() is None:  # the"),),
+        worker_test(f"{_NIGHTS}what_a_call_had_too_little_time_for_is_the_next_ones_first_work"),
+    ),
+    Guard(
         "an entry beyond the account's is found",
         WORKER + "nights.py",
         (("    if walked.beyond > last:\n", "    if False:\n"),),

@@ -12,11 +12,13 @@ from dev.fakes.world import START, World
 from shared import worker
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.money.account import Account
 from shared.core.money.entries import LedgerEntry
-from shared.ports import NightProgress, Unavailable, UnreadableRow
+from shared.ports import Loaded, NightProgress, Unavailable, UnreadableRow
 from shared.worker import nights, proofs, walking
 from shared.worker.auditing import AT_ONCE
+from shared.worker.open_index import row_for
 
 DAY, TODAY = timedelta(days=1), START.date()
 
@@ -30,6 +32,9 @@ class Traced(FakeStore):
         self.entry_s = 0.0
         self.asked: list[tuple[str, int]] = []
         self.scans = 0
+        self.open_s = 0.0
+        self.reads: list[Key] = []
+        self.reading = self.most = 0
         self.broken: dict[str, Exception] = {}
 
     async def ledger(self, account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
@@ -41,6 +46,22 @@ class Traced(FakeStore):
             if self.world is not None:
                 self.world.pass_time(self.entry_s)
             yield entry
+
+    async def load_generation(self, key: Key) -> AnyGeneration | None:
+        """See ``Store``."""
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        found = await super().load_generation(key)
+        self.reading -= 1
+        self.reads.append(key)
+        if self.world is not None:
+            self.world.pass_time(self.open_s)
+        return found
+
+    async def load(self, key: Key, version: str = "") -> Loaded:
+        """See ``Store``."""
+        self.reads += [key] * 3
+        return await super().load(key, version)
 
     async def accounts(self) -> AsyncIterator[Account | UnreadableRow]:
         """See ``Store``."""
@@ -245,6 +266,66 @@ async def test_open_holds_are_those_of_the_index() -> None:
     await worker.grant(world.deps, "user000", 1, grant_id="more")
     world.time += DAY
     assert await call(world) == ["user000:open holds"]
+
+
+async def waits(world: World, account_id: str, size: int) -> list[Key]:
+    """So many rows of an account in the open index, of requests that hold nothing."""
+    keys = [Key(account_id, f"waits{number}") for number in range(size)]
+    for key in keys:
+        await world.index.put(row_for(world.deps, key, 0))
+    return keys
+
+
+async def test_an_open_generation_costs_one_read() -> None:
+    """Of its own row alone, ``AT_ONCE`` at a time and no more."""
+    world, store = await crowd(1)
+    keys = await waits(world, "user000", 5 * AT_ONCE + 1)
+    assert await call(world) == ["user000"]
+    assert sorted(store.reads) == sorted(keys)
+    assert store.most == AT_ONCE
+
+
+async def test_an_account_with_very_many_open_requests_blocks_nobody() -> None:
+    """Its open rows get half of a call. All others are signed in the first one; it is reported, in each night."""
+    world, store = await crowd(50)
+    await waits(world, "user003", 300)
+    store.open_s = 0.5
+    for night in (1, 2):
+        began = world.now()
+        assert await call(world) == (sorted(store.saved_accounts) if night == 1 else ["user003"])
+        assert world.now() - began < nights.OPEN_ROWS + timedelta(seconds=AT_ONCE)
+        assert world.telemetry.total("darkroom.audits_unfinished") == night
+        assert world.telemetry.total("darkroom.audit_differences") == 0
+        assert await call(world) == []
+        world.time += DAY
+    assert heads(world) == 50
+    store.open_s = 0.0
+    assert await call(world) == ["user003"]
+    assert world.telemetry.total("darkroom.audits_unfinished") == 2
+
+
+async def test_what_a_call_had_too_little_time_for_is_the_next_ones_first_work() -> None:
+    """It ended while open rows were read, before they had their half. What was walked is not walked again."""
+    world, store = await crowd(1)
+    await waits(world, "user000", 190)
+    store.entry_s, store.open_s, store.asked = 60.0, 0.5, []
+    last = world.account("user000").seq
+    assert await call(world) == []
+    assert (heads(world), world.telemetry.total("darkroom.audits_unfinished")) == (1, 0)
+    world.pass_time(100)
+    assert await call(world) == ["user000"]
+    assert [after for _, after in store.asked] == [0, last]
+
+
+async def test_a_difference_is_reported_though_the_open_rows_are_too_many() -> None:
+    """And nothing is signed."""
+    world, store = await crowd(1)
+    await waits(world, "user000", 300)
+    store.open_s = 0.5
+    store.put_account(edited(world.account("user000"), 9, captured=1))
+    (found,) = await call(world)
+    assert found == "user000:ledger available:ledger captured:bucket grant:welcome available"
+    assert heads(world) == 0
 
 
 async def test_an_entry_that_no_account_knows_is_found() -> None:

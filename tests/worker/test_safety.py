@@ -1,6 +1,6 @@
 """What is screened, what is recorded of it, and that nothing unscreened is paid for, sent on, or shown."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -357,10 +357,10 @@ async def test_an_input_whose_request_died_is_swept(world: World) -> None:
     reads = 0
     read = world.index.of_account
 
-    async def counted(account_id: str = "") -> Sequence[Key]:
+    def counted(account_id: str = "") -> AsyncIterator[Key]:
         nonlocal reads
         reads += 1
-        return await read(account_id)
+        return read(account_id)
 
     world.index.of_account = counted  # type: ignore[method-assign]
     for name in ("ada/ada/one/x.png", "ada/ada/one/y.png", "bob/ada/one/x.png"):

@@ -6,9 +6,9 @@ Writes carry no ETag, because a row is only a reminder: the message handler read
 """
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
 from shared.adapters.azure_storage.tables import rows
@@ -17,8 +17,6 @@ from shared.adapters.azure_storage.tables.service import TableService
 from shared.core.keys import Key
 from shared.core.turns.shares import Turn
 from shared.ports import OpenRow
-
-T = TypeVar("T")
 
 
 class TableIndex:
@@ -51,23 +49,25 @@ class TableIndex:
         published = {"asked": asked} if asked else {}
         await self._merge(key, {"due_at": due_at, "expires_at": expires_at, "turn_at": rows.NO_TURN, **published})
 
-    async def of_account(self, account_id: str = "") -> Sequence[Key]:
-        """Implements ``OpenIndex``."""
-        return [row.key for row in await self._of_account(account_id, "", {}, rows.open_of)]
+    async def of_account(self, account_id: str = "") -> AsyncIterator[Key]:
+        """Implements ``OpenIndex``, by pages of 1000."""
+        async for row in self._rows_of(account_id, "", {}):
+            yield rows.open_of(row).key
 
     async def turns(self, account_id: str = "") -> Sequence[Turn]:
         """Implements ``OpenIndex``. A row without the column does not match."""
-        found = await self._of_account(account_id, "turn_at gt @none", {"none": rows.NO_TURN}, rows.turn_of)
-        return [turn for turn in found if turn]
+        found = self._rows_of(account_id, "turn_at gt @none", {"none": rows.NO_TURN})
+        return [turn async for row in found if (turn := rows.turn_of(row))]
 
     async def awaiting_approval(self, account_id: str = "") -> Sequence[OpenRow]:
         """Implements ``OpenIndex``. A row without the column does not match."""
-        return await self._of_account(account_id, "asked ge @least", {"least": 1}, rows.open_of)
+        found = self._rows_of(account_id, "asked ge @least", {"least": 1})
+        return [rows.open_of(row) async for row in found]
 
-    async def _of_account(
-        self, account_id: str, query: str, parameters: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]
-    ) -> list[T]:
-        """What a query finds of one account, or of all. "<" is the character after ";"."""
+    async def _rows_of(
+        self, account_id: str, query: str, parameters: Mapping[str, Any]
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """The rows that a query finds of one account, or of all. "<" is the character after ";"."""
         of_account: dict[str, Any] = {}
         if account_id:
             query += " and " if query else ""
@@ -76,7 +76,8 @@ class TableIndex:
             of_account = {"partition": partition, "from": f"{account_id};", "to": f"{account_id}<"}
         table = self._service.sdk.get_table_client(self._name)
         with sdk_translated(self._name, self._service.role):
-            return [read(row) async for row in table.query_entities(query, parameters={**parameters, **of_account})]
+            async for row in table.query_entities(query, parameters={**parameters, **of_account}):
+                yield row
 
     async def _merge(self, key: Key, changed: dict[str, Any]) -> bool:
         """Change columns of a row. Returns False if there is none."""

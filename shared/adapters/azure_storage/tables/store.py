@@ -145,6 +145,11 @@ class TableStore:
             version=versions.version_of(trained) if trained else None,
         )
 
+    async def load_generation(self, key: Key) -> AnyGeneration | None:
+        """Implements ``Store``, with one point read."""
+        row, _ = await self._row(key.account_id, rows.generation_key(key))
+        return rows.generation_of(row) if row else None
+
     async def load_account(self, account_id: str) -> tuple[Account | None, str]:
         """Implements ``Store``."""
         row, etag = await self._row(account_id, money.ACCOUNT)
