@@ -1,7 +1,8 @@
 """What an account's ledger says, whether it is whole, and its names: account statement, ledger, verify, erase-names.
 
 Rules of this file:
-1. A statement is printed as a document: text for reading, CSV and JSON for programs.
+1. A statement is printed as a document, as it is read: text for reading, CSV and JSON for programs. One that breaks
+   off has no closing balance, and its exit code is not 0.
 2. ``erase-names`` asks before it erases: nobody can bring a name back.
 3. ``verify`` changes nothing. Its exit code is 1 if an entry does not fit. It needs no account's row: one that is gone,
    or cannot be read, is what it is for.
@@ -19,7 +20,7 @@ from shared.cli.account_view import AccountId, account_of
 from shared.cli.context import Operations, RefusedError, command_context_of, valid_id
 from shared.core.money.chain import Misfit
 from shared.views.ledger_lines import as_line
-from shared.views.statement import as_csv, as_json_text, as_text
+from shared.views.statement import as_csv, as_json, as_text
 from shared.views.times import moment
 
 
@@ -40,7 +41,7 @@ class Lines(StrEnum):
 #: The greatest number of an entry that a key of the table holds.
 _LAST = 10**16 - 1
 
-_AS = {Form.TEXT: as_text, Form.CSV: as_csv, Form.JSON: as_json_text}
+_AS = {Form.TEXT: as_text, Form.CSV: as_csv, Form.JSON: as_json}
 
 
 def statement(
@@ -59,7 +60,8 @@ def statement(
             said = await worker.statement(operations.deps, found, month)
         except ValueError as error:
             raise RefusedError(f"There is no statement of {month}: {error}.") from None
-        sys.stdout.write(_AS[form](said))
+        async for part in _AS[form](said):
+            sys.stdout.write(part)
         return 0
 
     command_context.do(command)

@@ -4,16 +4,17 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from dev.fakes.world import KEY
 from shared.core.money.chain import Point
-from shared.core.money.entries import Move
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.sealing import sealed
 from shared.ports import UnreadableRow
-from shared.worker import proofs, walking
+from shared.worker import proofs, statements, walking
 from tests.cli.counter import Counter
 
 
@@ -62,6 +63,24 @@ def test_a_statement_is_text_or_csv_too(counter: Counter) -> None:
     assert (called.code, called.out) == (1, "")
     assert "written as 2026-11" in called.err
     assert "There is no account" in counter.call("account", "statement", "bob", "--month", "2026-11").err
+
+
+def test_a_statement_that_breaks_off_has_no_closing_balance(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry of the second page cannot be read: what was read is there, the exit code is 1."""
+    whole = counter.store.ledger
+
+    async def broken(account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
+        async for entry in whole(account_id, after):
+            if entry.seq == 4:
+                raise UnreadableRow("row ada/entry:4: at cannot be read", "ada")
+            yield entry
+
+    monkeypatch.setattr(statements, "PAGE", 2)
+    monkeypatch.setattr(counter.store, "ledger", broken)
+    called = counter.call("account", "statement", "ada", "--month", "2026-11", "--format", "csv")
+    assert called.code == 1
+    assert "entry:4: at cannot be read" in called.err
+    assert [row["move"] for row in csv.DictReader(io.StringIO(called.out))] == ["opening", "grant", "set_plan"]
 
 
 def test_a_whole_ledger_is_said_to_be_whole(counter: Counter) -> None:

@@ -1,5 +1,7 @@
 """docs/accounts.md: every number and sentence of its examples is what the functions of the money make."""
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ from shared.core.money.limits import STEPS, Cost, Effect, Limit, Scope, Unit
 from shared.core.money.moves import Posting
 from shared.core.money.payer import Payer, refusal, to_approve
 from shared.core.money.settings import Order
-from shared.core.money.statement import Made, month_of, statement
+from shared.core.money.statement import Line, Made, Statement, lines, month_of
 from shared.core.money.windows import Span
 from shared.views.statement import as_text
 
@@ -210,5 +212,14 @@ def test_the_statement_of_a_month() -> None:
     )
     entries = (*granted.entries, *holds.entries, *end.entries)
     made = {("acme", "one"): Made("flux-schnell", 3)}
-    lines = as_text(statement("acme", month_of("2026-11", UTC), entries, made)).splitlines()
-    assert "\n".join(f"    {line}".rstrip() for line in lines) in PAGE
+    november, opening = month_of("2026-11", UTC), (0,) * 6
+
+    async def pages() -> AsyncIterator[Sequence[Line]]:
+        await asyncio.sleep(0)
+        yield lines(november, entries, made, opening)
+
+    async def text() -> str:
+        return "".join([part async for part in as_text(Statement("acme", november, opening, pages()))])
+
+    said = asyncio.run(text()).splitlines()
+    assert "\n".join(f"    {line}".rstrip() for line in said) in PAGE

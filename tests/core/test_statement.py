@@ -1,9 +1,11 @@
 """The statement of a month: it explains the balance, in the account's zone, and no cell of it is a formula."""
 
+import asyncio
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.money.chain import SUMS
-from shared.core.money.statement import Made, Statement, month_of, statement
+from shared.core.money.statement import UNREADABLE, Line, Made, Statement, lines, month_of
 from shared.views import statement as statements
 from shared.views.statement import COLUMNS
 
@@ -55,9 +57,34 @@ ENTRIES = (
 MADE = {("ada", "7f3c"): Made("flux-dev", 2), ("bob", "7f3c"): Made("wrong", 9)}
 
 
-def made() -> Statement:
-    """The statement of November."""
-    return statement("acme", NOVEMBER, ENTRIES, MADE)
+#: The sums before November.
+OPENING = (100, 100, 0, 0, 0, 0)
+
+
+def november() -> list[Line]:
+    """Its lines."""
+    return lines(NOVEMBER, ENTRIES[1:3], MADE, OPENING)
+
+
+def written(
+    write: Callable[[Statement], AsyncIterator[str]], *pages: Sequence[Line], opening: tuple[int, ...] = OPENING
+) -> str:
+    """The statement of November with these pages, in a form."""
+
+    async def whole() -> str:
+        async def read() -> AsyncIterator[Sequence[Line]]:
+            for page in pages:
+                await asyncio.sleep(0)
+                yield page
+
+        return "".join([part async for part in write(Statement("acme", NOVEMBER, opening, read()))])
+
+    return asyncio.run(whole())
+
+
+def of(entry: Said, made: dict[tuple[str, str], Made] | None = None) -> list[Line]:
+    """A page of one line."""
+    return lines(NOVEMBER, [entry], made or {}, OPENING)
 
 
 def test_a_month_is_that_of_the_zone() -> None:
@@ -77,28 +104,61 @@ def test_any_other_text_is_no_month(text: str) -> None:
 
 
 def test_a_statement_explains_its_balance() -> None:
-    """What was before is the opening balance, what comes after is not in it."""
-    said = made()
-    assert said.opening == (100, 100, 0, 0, 0, 0)
-    assert [line.entry.seq for line in said.lines] == [2, 3]
-    assert [line.balance for line in said.lines] == [97, 98]
-    assert said.closing == (100, 98, 0, 2, 0, 0)
-    assert [line.made for line in said.lines] == [Made("flux-dev", 2)] * 2
+    """Each line says what it left, and what its own user's generation made."""
+    said = november()
+    assert [line.entry.seq for line in said] == [2, 3]
+    assert [line.balance for line in said] == [97, 98]
+    assert said[-1].sums == (100, 98, 0, 2, 0, 0)
+    assert [line.made for line in said] == [Made("flux-dev", 2)] * 2
 
 
 def test_a_month_without_moves_has_both_balances() -> None:
-    """The same ones; also where the entries begin after a checkpoint, whose sums are given."""
-    said = statement("acme", month_of("2027-01", NEW_YORK), ENTRIES, {})
-    assert (said.opening, said.lines) == ((100, 48, 0, 2, 0, 50), ())
-    assert said.closing == said.opening
-    assert "no moves" in statements.as_text(said)
-    later = statement("acme", NOVEMBER, ENTRIES[1:], {}, before=(100, 100, 0, 0, 0, 0))
-    assert (later.opening, later.closing) == (made().opening, made().closing)
+    """The same ones."""
+    assert "\nno moves\n\nclosing: 100 granted, 100 available," in written(statements.as_text)
+    rows = list(csv.DictReader(io.StringIO(written(statements.as_csv))))
+    assert [(row["move"], row["balance"]) for row in rows] == [("opening", "100"), ("closing", "100")]
+    said = json.loads(written(statements.as_json))
+    assert (said["moves"], said["closing"]) == ([], said["opening"])
+
+
+@pytest.mark.parametrize("write", [statements.as_csv, statements.as_json])
+def test_pages_change_nothing(write: Callable[[Statement], AsyncIterator[str]]) -> None:
+    """One page of two lines, or two of one."""
+    first, second = november()
+    assert written(write, [first], [second]) == written(write, [first, second])
+
+
+def test_a_wider_line_of_a_later_page_has_room() -> None:
+    """Its columns are wider from there on."""
+    first, second = november()
+    (long,) = of(replace(ENTRIES[1], generation_id="g" * 20), {("ada", "g" * 20): Made("flux-dev", 1)})
+    _, *rows = written(statements.as_text, [first], [long], [second]).split("\n\n")[2].splitlines()
+    narrow, *wide = [row.index("flux-dev") for row in rows]
+    assert wide[0] == narrow + 20 - len("GENERATION")
+    assert wide[1] == wide[0] + len("resolve") - len("hold")
+
+
+def test_a_generation_that_cannot_be_read_says_so() -> None:
+    """In the column of the model; nothing is said of outputs."""
+    page = of(ENTRIES[1], {("ada", "7f3c"): UNREADABLE})
+    (move,) = json.loads(written(statements.as_json, page))["moves"]
+    assert (move["model"], move["outputs"], move["held"]) == ("(unreadable)", "", 3)
+    assert ",7f3c,(unreadable),,0," in written(statements.as_csv, page)
+    assert "  (unreadable)           -3" in written(statements.as_text, page)
+
+
+@pytest.mark.parametrize("text", ["plain", 'a "quoted"\nline', "\u2028\u2029\x85\x0b\x0c", "\U0001f600"])
+def test_as_json_it_is_written_as_a_whole_would_be(text: str) -> None:
+    """With two spaces for each level, and no character escaped that need not be."""
+    page = [*of(replace(ENTRIES[1], why=text)), *of(ENTRIES[2])]
+    said = written(statements.as_json, page)
+    assert said == json.dumps(json.loads(said), indent=2, ensure_ascii=False) + "\n"
+    assert json.loads(said)["moves"][0]["why"] == text
 
 
 def test_as_json_every_move_has_every_column() -> None:
     """With its changes of all six sums, and times in the zone."""
-    said = json.loads(statements.as_json_text(made()))
+    said = json.loads(written(statements.as_json, november()))
     assert [tuple(move) for move in said["moves"]] == [COLUMNS] * 2
     assert said["moves"][0] == dict.fromkeys(SUMS, 0) | {
         "seq": 2,
@@ -120,7 +180,7 @@ def test_as_json_every_move_has_every_column() -> None:
 
 def test_as_csv_it_adds_up() -> None:
     """Head, opening, moves, closing; the numbers are numbers, negative ones too."""
-    rows = list(csv.DictReader(io.StringIO(statements.as_csv(made()))))
+    rows = list(csv.DictReader(io.StringIO(written(statements.as_csv, november()))))
     assert [row["move"] for row in rows] == ["opening", "hold", "resolve", "closing"]
     for name in SUMS:
         opening, *moves, closing = (int(row[name]) for row in rows)
@@ -134,24 +194,24 @@ def test_no_cell_is_a_formula(begins: str) -> None:
     """Whichever column a stranger's text is in: a spreadsheet shows it and runs nothing."""
     text = f'{begins}HYPERLINK("https://evil.example","x"),1'
     entry = Said(1, FIRST, text, user_id=text, generation_id=text, by=text, why=text)
-    said = statement("acme", NOVEMBER, [entry], {(text, text): Made(text, 1)})
-    row = list(csv.DictReader(io.StringIO(statements.as_csv(said), newline="")))[1]
+    said = written(statements.as_csv, of(entry, {(text, text): Made(text, 1)}))
+    row = list(csv.DictReader(io.StringIO(said, newline="")))[1]
     assert [row[name] for name in ("move", "user_id", "generation_id", "model", "by", "why")] == [f"'{text}"] * 6
 
 
 @given(st.text(max_size=20))
 def test_any_text_is_one_cell_and_one_printable_line(text: str) -> None:
     """Quotes, line ends and controls do not break the table: CSV quotes them, text escapes them."""
-    said = statement("acme", NOVEMBER, [Said(1, FIRST, why=text)], {})
-    assert len(list(csv.reader(io.StringIO(statements.as_csv(said), newline="")))) == 4
-    lines = statements.as_text(said).split("\n")
-    assert len(lines) == 9
-    assert all(line.isprintable() for line in lines)
+    page = of(Said(1, FIRST, why=text))
+    assert len(list(csv.reader(io.StringIO(written(statements.as_csv, page), newline="")))) == 4
+    said = written(statements.as_text, page).split("\n")
+    assert len(said) == 9
+    assert all(line.isprintable() for line in said)
 
 
 def test_as_text_it_is_a_table() -> None:
     """With title, balances, and a line for each move."""
-    assert statements.as_text(made()) == (
+    assert written(statements.as_text, november()) == (
         "Account acme, 2026-11 (America/New_York)\n"
         "\n"
         "opening: 100 granted, 100 available, 0 held, 0 captured, 0 expired, 0 revoked\n"

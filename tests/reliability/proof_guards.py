@@ -98,8 +98,20 @@ PROOF_GUARDS: tuple[Guard, ...] = (
     Guard(
         "no statement of a ledger that does not fit the signed head at which its reading starts",
         WORKER + "statements.py",
-        (("        _expect(head, entries)\n", ""),),
+        (("        _expect(head, await anext(entries, None))\n", "        await anext(entries, None)\n"),),
         worker_test("test_statements.py::test_a_ledger_that_does_not_fit_the_head_has_no_statement"),
+    ),
+    Guard(
+        "a statement holds a page of entries",
+        WORKER + "statements.py",
+        (("        if len(page) == PAGE:\n", "        if len(page) == 0:\n"),),
+        worker_test("test_statements.py::test_a_page_is_held_however_long_the_month_is[as_csv]"),
+    ),
+    Guard(
+        "a generation that cannot be read costs a statement its own model only",
+        WORKER + "statements.py",
+        (("    except UnreadableRow:\n        return", "    except OSError:\n        return"),),
+        worker_test("test_statements.py::test_a_generation_that_cannot_be_read_costs_its_own_lines_only"),
     ),
     Guard(
         "a statement's reading starts before its month",
@@ -153,7 +165,7 @@ PROOF_GUARDS: tuple[Guard, ...] = (
         "shared/views/statement.py",
         (
             (
-                '    return f"\'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell\n',
+                '    return f"\'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell\n',
                 "    return cell\n",
             ),
         ),

@@ -77,7 +77,8 @@ async def test_a_user_is_erased_and_the_chain_is_whole(world: World) -> None:
     assert verified.entries == len(before)
     assert await differences(world) == []
     said = await worker.statement(world.deps, account, "2026-11")
-    assert [line.made is None for line in said.lines if line.entry.move is Move.RESOLVE] == [True, False]
+    made = [line.made async for page in said.pages for line in page if line.entry.move is Move.RESOLVE]
+    assert [each is None for each in made] == [True, False]
 
 
 async def test_it_is_done_again_and_changes_nothing(world: World) -> None:

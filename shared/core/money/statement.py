@@ -3,16 +3,20 @@
 Rules of this file:
 1. A month is that of the account's time zone. A move belongs to the month in which it was made.
 2. The lines explain the balance: opening balance plus all changes is the closing balance, for each of the six sums.
-3. views/statement.py writes it as text, CSV and JSON.
+3. A statement is known up to its opening balance; its lines come in pages, because no memory holds all of a large
+   customer's. Its closing balance is what its last line leaves.
+4. views/statement.py writes it as text, CSV and JSON.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Protocol
 
 from shared.core.money.chain import SUMS
+
+_AVAILABLE = SUMS.index("available")
 
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 
@@ -61,32 +65,40 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a generation made: its model, and how many outputs were delivered."""
+    """What a generation made: its model, and how many outputs were delivered. None: nobody can read it."""
 
     model: str
-    outputs: int
+    outputs: int | None
+
+
+#: What stands in the lines of a generation whose row cannot be read. The parentheses keep it apart from a name.
+UNREADABLE = Made("(unreadable)", None)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One move. ``changes`` are of the six sums; ``balance`` is what is available after it."""
+    """One move. ``changes`` are of the six sums, ``sums`` are what they are after it, in the order of SUMS."""
 
     entry: Entry
     at: datetime
     made: Made | None
     changes: tuple[int, ...]
-    balance: int
+    sums: tuple[int, ...]
+
+    @property
+    def balance(self) -> int:
+        """What is available after it."""
+        return self.sums[_AVAILABLE]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The statement of one month. ``opening`` and ``closing`` are the six sums, in the order of SUMS."""
+    """The statement of one month. ``opening`` are the six sums before it; no page of its lines is empty."""
 
     account_id: str
     month: Month
     opening: tuple[int, ...]
-    lines: tuple[Line, ...]
-    closing: tuple[int, ...]
+    pages: AsyncIterator[Sequence[Line]]
 
 
 def month_of(text: str, zone: tzinfo) -> Month:
@@ -100,28 +112,27 @@ def month_of(text: str, zone: tzinfo) -> Month:
     return Month(text, zone, start, end)
 
 
-def statement(
-    account_id: str,
-    month: Month,
-    entries: Iterable[Entry],
-    made: Mapping[tuple[str, str], Made],
-    *,
-    before: tuple[int, ...] = (0,) * len(SUMS),
-) -> Statement:
-    """The statement, from the entries in their order.
+def changes_of(entry: Entry) -> tuple[int, ...]:
+    """The changes of the six sums, in the order of SUMS."""
+    return tuple(int(getattr(entry, name)) for name in SUMS)
 
-    ``before`` are the sums before the first of them, if they do not begin with the account's first entry. ``made`` is
-    by user and generation; it needs only those that ended in the month.
+
+def added(sums: tuple[int, ...], changes: tuple[int, ...]) -> tuple[int, ...]:
+    """The six sums after a move."""
+    return tuple(one + other for one, other in zip(sums, changes, strict=True))
+
+
+def lines(
+    month: Month, entries: Iterable[Entry], made: Mapping[tuple[str, str], Made], before: tuple[int, ...]
+) -> list[Line]:
+    """The lines of a month's entries, in their order. ``before`` are the sums before the first of them.
+
+    ``made`` is by user and generation.
     """
-    opening, sums, lines = before, before, []
+    found, sums = [], before
     for entry in entries:
-        if entry.at >= month.end:
-            break
-        changes = tuple(int(getattr(entry, name)) for name in SUMS)
-        sums = tuple(one + other for one, other in zip(sums, changes, strict=True))
-        if entry.at < month.start:
-            opening = sums
-            continue
-        found = made.get((entry.user_id, entry.generation_id)) if entry.generation_id else None
-        lines.append(Line(entry, entry.at.astimezone(month.zone), found, changes, sums[SUMS.index("available")]))
-    return Statement(account_id, month, opening, tuple(lines), sums)
+        changes = changes_of(entry)
+        sums = added(sums, changes)
+        by = made.get((entry.user_id, entry.generation_id)) if entry.generation_id else None
+        found.append(Line(entry, entry.at.astimezone(month.zone), by, changes, sums))
+    return found
