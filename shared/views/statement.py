@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. A text in a CSV file may come from a user, and a spreadsheet runs what begins like a formula. Such a cell gets an
-   apostrophe before it. Numbers stay numbers.
+   apostrophe before it, also where white space comes first, which a spreadsheet may leave out. Numbers stay numbers.
 2. What cannot be printed is shown as its escape, so that a line stays a line.
 3. It is written as its pages come, and no more than a page is held. So the columns of a text are as wide as the lines
    up to there need.
@@ -19,7 +19,7 @@ from shared.core.money.chain import SUMS
 from shared.core.money.statement import Line, Made, Statement
 
 #: How a cell begins that a spreadsheet takes for a formula; also in the wide forms of East Asian keyboards.
-_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 #: The columns of a line, as CSV and JSON name them.
 COLUMNS = ("seq", "at", "move", "user_id", "generation_id", "model", "outputs", *SUMS, "balance", "by", "why")

@@ -189,9 +189,11 @@ def test_as_csv_it_adds_up() -> None:
     assert rows[3]["balance"] == "98"
 
 
+@pytest.mark.parametrize("before", ["", " ", "  ", "\xa0", "\v", "\f", "\u3000", " \xa0\f"])
 @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
-def test_no_cell_is_a_formula(begins: str) -> None:
-    """Whichever column a stranger's text is in: a spreadsheet shows it and runs nothing."""
+def test_no_cell_is_a_formula(begins: str, before: str) -> None:
+    """Whichever column a stranger's text is in, and whatever white space is before it: a spreadsheet runs nothing."""
+    begins = before + begins
     text = f'{begins}HYPERLINK("https://evil.example","x"),1'
     entry = Said(1, FIRST, text, user_id=text, generation_id=text, by=text, why=text)
     said = written(statements.as_csv, of(entry, {(text, text): Made(text, 1)}))
