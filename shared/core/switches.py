@@ -14,18 +14,21 @@ Rules of this file:
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
 from shared.core.keys import Key
 from shared.core.values import replace
 
-#: How many switches there may be. All are one row, so that whoever creates reads one row.
-MOST_SWITCHES = 100
+#: How many accounts and users may be paused at once. All switches are one row, so that whoever creates reads one row.
+MOST_PAUSED = 100
+
+#: How many switches that have ended are remembered, the app's besides. With the others they fit into the row (1 MiB).
+MOST_ENDED = 100
 
 #: The most spans that one switch remembers. Beyond that the two with the shortest time between them become one.
-MOST_SPANS = 20
+MOST_SPANS = 10
 
 #: Added to the longest wait before an ended pause is forgotten: a message may come late, and clocks differ.
 _SLACK = timedelta(days=1)
@@ -124,7 +127,7 @@ def latest_until(issued_at: datetime, until: datetime | None, most: timedelta) -
 def ordered(switches: Switches, order: Order, now: datetime, remember: timedelta) -> Switches | None:
     """The switches after a command; None if a newer command is in force. What is spent is forgotten.
 
-    Raises ValueError if there would be more than ``MOST_SWITCHES``.
+    Raises ValueError if more than ``MOST_PAUSED`` accounts and users would be paused.
     """
     found = next((each for each in switches if each.order.target == order.target), None)
     if found is not None and found.order.stamp >= order.stamp:
@@ -132,10 +135,52 @@ def ordered(switches: Switches, order: Order, now: datetime, remember: timedelta
     spans = (span for span in _spans_after(found, order, now) if not _past(span.until, switches, now, remember))
     changed = Switch(order, _bounded(tuple(spans)))
     others = tuple(each for each in switches if each is not found)
+    if _is_small(changed, now) and sum(_is_small(each, now) for each in others) >= MOST_PAUSED:
+        raise ValueError(f"{MOST_PAUSED} accounts and users are paused: resume one, or pause a model or the whole app")
     kept = tuple(each for each in others if not spent(each, switches, now, remember))
-    if len(kept) >= MOST_SWITCHES:
-        raise ValueError(f"there are {len(kept)} switches: resume some, or pause more with one (an account, the app)")
-    return (*kept, changed)
+    return _remembered((*kept, changed), now)
+
+
+def _is_small(switch: Switch, now: datetime) -> bool:
+    """Whether it pauses an account or a user now (rule 5)."""
+    return switch.order.target.scope in {PauseScope.ACCOUNT, PauseScope.USER} and switch.running(now) is not None
+
+
+def _remembered(switches: Switches, now: datetime) -> Switches:
+    """The switches, with as many that have ended as may be remembered (rule 6)."""
+    app = Target(PauseScope.APP)
+    ended = sorted((each for each in switches if not each.running(now) and each.order.target != app), key=_last)
+    forgotten = ended[: max(0, len(ended) - MOST_ENDED)]
+    kept = tuple(_without_texts(each, now) for each in switches if each not in forgotten)
+    spans = [span for each in forgotten for span in each.spans]
+    if not spans:
+        return kept
+    found = next((each for each in kept if each.order.target == app), None)
+    # No command is older than the order that is made here.
+    whole = found or Switch(Order(target=app, issued_at=datetime.min.replace(tzinfo=UTC), command_id=""))
+    others = tuple(each for each in kept if each is not found)
+    return (replace(whole, spans=_bounded(_joined([*whole.spans, *spans]))), *others)
+
+
+def _without_texts(switch: Switch, now: datetime) -> Switch:
+    """The switch; if it has ended, without the texts that nobody reads any more."""
+    return switch if switch.running(now) else replace(switch, order=replace(switch.order, why="", reason=""))
+
+
+def _last(switch: Switch) -> datetime:
+    """The last moment that a switch is about."""
+    return max([switch.order.issued_at, *(span.until for span in switch.spans)])
+
+
+def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The spans in order, those that overlap as one."""
+    joined: list[Span] = []
+    for span in sorted(spans):
+        if joined and span.since <= joined[-1].until:
+            joined[-1] = Span(joined[-1].since, max(joined[-1].until, span.until))
+        else:
+            joined.append(span)
+    return tuple(joined)
 
 
 def _spans_after(found: Switch | None, order: Order, now: datetime) -> tuple[Span, ...]:
@@ -163,7 +208,7 @@ def spent(switch: Switch, switches: Switches, now: datetime, remember: timedelta
     What waited in its last pause may wait for ``remember`` of time that was not paused. ``remember`` is the longest
     wait there is, or the longest pause if that is longer, so the stamp is kept long enough too.
     """
-    return _past(max([switch.order.issued_at, *(span.until for span in switch.spans)]), switches, now, remember)
+    return _past(_last(switch), switches, now, remember)
 
 
 def _past(moment: datetime, switches: Switches, now: datetime, remember: timedelta) -> bool:

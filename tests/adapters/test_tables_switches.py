@@ -11,7 +11,7 @@ from shared.core.money.account import Stamp
 from shared.core.money.app_limits import NO_LIMITS, AppLimits
 from shared.core.money.limits import Limit, Scope
 from shared.core.money.windows import Span
-from shared.core.switches import MOST_SPANS, MOST_SWITCHES, Order, PauseScope, Switch, Target
+from shared.core.switches import MOST_ENDED, MOST_PAUSED, MOST_SPANS, Order, PauseScope, Switch, Target
 from shared.core.switches import Span as Paused
 from shared.ports import Conflict, UnreadableRow
 from shared.ports.switches import Board
@@ -67,8 +67,10 @@ async def test_whoever_read_an_older_state_is_refused(switches: Either) -> None:
 
 
 async def test_the_most_switches_with_the_longest_texts_are_one_row(switches: Either) -> None:
-    """Characters of four bytes, so that the row is as large as it can be."""
-    saved = tuple(switch(number, text="\U0001f3a8" * 300) for number in range(MOST_SWITCHES))
+    """Characters of four bytes, and texts that are gone where nobody is paused: the row is as large as it can be."""
+    paused = tuple(switch(number, text="\U0001f3a8" * 400) for number in range(MOST_PAUSED))
+    models = tuple(switch(number, PauseScope.MODEL, "w" * 400) for number in range(75))
+    saved = (*paused, *models, *(switch(number, text="") for number in range(MOST_ENDED)))
     await switches.save(Board(saved))
     assert (await switches.read()).switches == saved
 

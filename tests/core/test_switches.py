@@ -1,6 +1,5 @@
 """Kill switches, the pure part: which command counts, what a pause stops, how long it was, and when it is forgotten."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -8,8 +7,9 @@ import pytest
 
 from shared.core.keys import Key
 from shared.core.switches import (
+    MOST_ENDED,
+    MOST_PAUSED,
     MOST_SPANS,
-    MOST_SWITCHES,
     Order,
     PauseScope,
     Span,
@@ -163,17 +163,75 @@ def test_too_many_spans_are_joined_where_the_time_between_them_is_shortest() -> 
     assert Span(at(30), at(45)) in switch.spans
 
 
-def test_there_are_only_so_many_switches() -> None:
-    """They are one row. A command beyond them is refused, and one for a switch that is there is not."""
-    full = tuple(
-        Switch(order(0, 60, target=Target(PauseScope.ACCOUNT, f"a{n}")), (Span(at(0), at(60)),))
-        for n in range(MOST_SWITCHES)
+def of_account(name: str) -> Target:
+    """A switch for an account."""
+    return Target(PauseScope.ACCOUNT, name)
+
+
+def full(until: float = 60) -> Switches:
+    """As many accounts as may be paused, from noon until a minute."""
+    return after(*((order(0, until, f"c{n}", of_account(f"a{n}")), 0) for n in range(MOST_PAUSED)))
+
+
+def test_only_so_many_accounts_and_users_are_paused_at_once() -> None:
+    """They are one row. One more is refused, and says what helps; one that is paused is renewed and ended."""
+    with pytest.raises(
+        ValueError, match="100 accounts and users are paused: resume one, or pause a model or the whole app"
+    ):
+        ordered(full(), order(1, 60, target=of_account("new")), at(1), WEEK)
+    for until in (90, None):
+        changed = ordered(full(), order(1, until, target=of_account("a3")), at(1), WEEK)
+        assert changed is not None
+        assert len(changed) == MOST_PAUSED
+    assert ordered(full(), order(1, None, target=of_account("new")), at(1), WEEK) is not None
+
+
+@pytest.mark.parametrize("target", [APP, Target(PauseScope.MODEL, model="flux-dev")])
+def test_a_pause_of_the_app_or_of_a_model_is_never_refused(target: Target) -> None:
+    """However many accounts are paused, or were: that is when it is needed."""
+    for minute in (1, 61):
+        switches = ordered(full(), order(minute, 90, target=target), at(minute), WEEK)
+        assert switches is not None
+        assert pause_of(switches, {"flux-dev"}, KEY, at(minute)) is not None
+
+
+def test_an_ended_pause_keeps_no_other_account_from_being_paused() -> None:
+    """It is remembered, and is not counted."""
+    switches = ordered(full(), order(61, 90, target=of_account("new")), at(61), WEEK)
+    assert switches is not None
+    assert len(switches) == MOST_PAUSED + 1
+
+
+def test_an_ended_pause_beyond_the_bound_counts_for_everybody() -> None:
+    """The oldest ones are the app's from then on: no wait that was in one of them ends too early, and none starts."""
+    switches = after(
+        *((order(n, n + 1, f"c{n}", of_account(f"a{n}")), n) for n in range(MOST_ENDED)),
+        (order(500, 501, "x", of_account("x")), 500),
+        (order(502, None, "y", of_account("y")), 502),
     )
-    with pytest.raises(ValueError, match="there are 100 switches"):
-        ordered(full, order(1, 60), at(1), WEEK)
-    changed = ordered(full, replace(full[3].order, issued_at=at(1), until=None), at(1), WEEK)
-    assert changed is not None
-    assert len(changed) == MOST_SWITCHES
+    assert len(switches) == MOST_ENDED + 1
+    for who in ("a0", "a1", "a99", "x"):
+        key = Key("ada", "one", who)
+        assert pause_of(switches, (), key, at(502)) is None
+        own = 1 if who in {"a99", "x"} else 0
+        assert paused_for(switches, (), key, at(0), at(502)) == timedelta(minutes=2 + own)
+    later = ordered(switches, order(3, 600, "app"), at(503), WEEK)
+    assert later is not None
+    assert pause_of(later, (), KEY, at(504)) is not None, "what was made of others is no command"
+
+
+def test_an_ended_pause_beyond_the_bound_ends_no_pause_of_the_app() -> None:
+    """The app is paused while old ones become its own."""
+    paused = order(200, 900, "app")
+    switches = after(
+        (order(0, 300, "first", of_account("first")), 0),
+        (paused, 200),
+        *((order(400 + n, 400.5 + n, f"c{n}", of_account(f"a{n}")), 400 + n) for n in range(MOST_ENDED)),
+        (order(600, None, "y", of_account("y")), 600),
+    )
+    found = pause_of(switches, (), KEY, at(600))
+    assert found is not None
+    assert (found.order, found.spans[-1]) == (paused, Span(at(0), at(900)))
 
 
 def test_a_wait_ends_later_by_its_pauses() -> None:

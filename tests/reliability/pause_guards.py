@@ -115,6 +115,24 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
         f"{_CORE}test_a_pause_without_a_time_or_with_a_late_one_ends_at_the_latest_then",
     ),
     Guard(
+        "the app can be paused, however many accounts are",
+        _SWITCHES,
+        (("    return switch.order.target.scope in {PauseScope.ACCOUNT, PauseScope.USER} and", "    return"),),
+        f"{_CORE}test_a_pause_of_the_app_or_of_a_model_is_never_refused",
+    ),
+    Guard(
+        "what has ended keeps nothing from being paused",
+        _SWITCHES,
+        (("PauseScope.USER} and switch.running(now) is not None", "PauseScope.USER}"),),
+        f"{_CORE}test_an_ended_pause_keeps_no_other_account_from_being_paused",
+    ),
+    Guard(
+        "an ended pause that is not remembered any more counts as one of the app",
+        _SWITCHES,
+        (("    spans = [span for each in forgotten for span in each.spans]\n", "    spans = []\n"),),
+        f"{_CORE}test_an_ended_pause_beyond_the_bound_counts_for_everybody",
+    ),
+    Guard(
         "overlapping pauses count once",
         _SWITCHES,
         (("max(span.since, reached), min(span.until, until)", "max(span.since, since), min(span.until, until)"),),
