@@ -48,7 +48,7 @@ from shared.worker.accounts import (
     set_plan,
     suspend,
 )
-from shared.worker.approving import approve, decidable_until, deny
+from shared.worker.approving import Yes, approve, check_decision, decidable_until, deny
 from shared.worker.auditing import audit
 from shared.worker.checking import reconcile
 from shared.worker.dead_letters import dead_letter
@@ -64,9 +64,11 @@ from shared.worker.walking import gone, verify
 __all__ = [
     "Call",
     "Command",
+    "Yes",
     "approve",
     "audit",
     "begin_call",
+    "check_decision",
     "correct",
     "dead_letter",
     "decidable_until",

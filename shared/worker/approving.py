@@ -97,28 +97,40 @@ async def deny(deps: Dependencies, key: Key, reason: str, command: Command) -> N
         await end(deps, after)
 
 
+async def check_decision(deps: Dependencies, loaded: Loaded, command: Command, answer: Yes | str) -> bool:
+    """Whether a decision is still to be saved; False if this command has made it. Raises ValueError if it cannot be.
+
+    It writes nothing, so that the command line can say at once what cannot be.
+    """
+    until = await decidable_until(deps, loaded) or deps.now()
+    return _step(deps, loaded, command, answer, until) is not None
+
+
 async def _decide(deps: Dependencies, key: Key, command: Command, answer: Yes | str) -> AnyGeneration:
     """Save a decision: a ``Yes``, or a denial with its sentence. Returns the generation after it."""
     loaded = await deps.store.load(key)
     until = await decidable_until(deps, loaded) or deps.now()
-
-    def step(current: Loaded) -> Transition[Received | Closed] | None:
-        found = current.generation
-        if _is_decided_by(found, command.command_id, answer):
-            return None
-        if not may_decide(current.account, found.approval if found else None, command.by):
-            raise ValueError(f"{command.by!r} is no operator and no approver of this account's limits")
-        kind = "approve" if isinstance(answer, Yes) else "deny"
-        return replace(_decided(deps, found, command, answer, until), mark=(kind, command.command_id))
-
-    if step(loaded) is not None:
+    if _step(deps, loaded, command, answer, until) is not None:
         # Before the save: whatever happens after it, a check comes soon.
         due_at = deps.now() + timedelta(seconds=deps.timing.check_after_s)
         await deps.index.move(key, due_at, keeps_until(deps, due_at))
-    saved = await save(deps, key, step, loaded)
+    saved = await save(deps, key, lambda current: _step(deps, current, command, answer, until), loaded)
     if isinstance(saved, Absent):
         raise ValueError(_why_not(None))  # noqa: TRY004  # what was asked for is not there
     return saved.generation
+
+
+def _step(
+    deps: Dependencies, current: Loaded, command: Command, answer: Yes | str, until: datetime
+) -> Transition[Received | Closed] | None:
+    """The decision; None if this command has made it before. Raises ValueError if it cannot be made."""
+    found = current.generation
+    if _is_decided_by(found, command.command_id, answer):
+        return None
+    if not may_decide(current.account, found.approval if found else None, command.by):
+        raise ValueError(f"{command.by!r} is no operator and no approver of this account's limits")
+    kind = "approve" if isinstance(answer, Yes) else "deny"
+    return replace(_decided(deps, found, command, answer, until), mark=(kind, command.command_id))
 
 
 async def decidable_until(deps: Dependencies, loaded: Loaded) -> datetime | None:

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from dev.fakes.blobs import FakeBlobs
 from dev.fakes.index import FakeIndex
-from dev.fakes.messenger import FakeMessenger, Sent
+from dev.fakes.messenger import COMMANDS, FakeMessenger, Sent
 from dev.fakes.store import FakeStore
 from dev.fakes.world import World
 from shared.cli.context import Connected, EditedFile
@@ -29,6 +30,7 @@ from shared.core.lifecycle.state import State
 from shared.core.money.usage import Used
 from shared.ports import Dependencies, Unavailable
 from shared.views.generation import Seen
+from shared.worker.account_commands import handle_command
 
 SECRETS = {
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=root;SharedAccessKey=bus-secret",
@@ -146,6 +148,20 @@ class FakeApp:
         self.closed += 1
 
 
+class Allowed:
+    """A port as somebody has it whose roles allow only some of its methods; the others are not authorized."""
+
+    def __init__(self, port: object, *methods: str) -> None:
+        self._port = port
+        self._methods = methods
+
+    def __getattr__(self, name: str) -> Any:
+        """The port's method. Raises Unavailable, as the adapters do for a missing role."""
+        if name in self._methods:
+            return getattr(self._port, name)
+        raise Unavailable(Dependency.TABLES, f"{name} is not authorized")
+
+
 @dataclass(frozen=True, slots=True)
 class Called:
     """The exit code and the output of one command."""
@@ -190,13 +206,30 @@ class Counter(World):
         self.request(key, **fields)
         asyncio.run(self.make())
 
+    def use_operators_roles(self) -> None:
+        """From now on commands have the roles of infra/modules/roles.bicep. The app has its own."""
+        index: Any = Allowed(self.index, "get", "due")
+        messenger: Any = Allowed(self.messenger, "send", "send_command", "ping")
+        nothing: Any = Allowed(self.blobs)
+        mine = {"index": index, "messenger": messenger, "waiting": nothing, "outputs": nothing, "input_files": nothing}
+        for name, port in mine.items():
+            self.operations.deps = replace(self.operations.deps, **{name: port})
+        self.operations.index, self.operations.messenger = index, messenger
+
     def sent(self) -> Sent:
         """The one message that was sent."""
         (sent,) = self.messenger.sent
         return sent
 
+    async def apply_commands(self) -> None:
+        """Deliver the account commands that were sent."""
+        sent, self.messenger.commands = self.messenger.commands, []
+        for each in sent:
+            await handle_command(self.deps, each.command, replace(each.envelope, enqueued_at=self.time), COMMANDS)
+
     async def _go_on(self, seconds: float) -> None:
         self.pass_time(seconds)
+        await self.apply_commands()
         await self.pump()
         if self.works:
             await self.make()

@@ -5,16 +5,21 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
+from shared import worker
 from shared.core.lifecycle.state import State
 from shared.core.money.limits import Effect
 from shared.core.switches import Order, PauseScope, Span, Switch, Target
+from shared.worker.accounts import Command
 from tests.cli.counter import Counter
 
 
 def waiting(counter: Counter) -> None:
-    """A request for two pictures that waits for an approval."""
+    """A request for two pictures that waits for an approval; what opens only begins to run."""
+    counter.works = False
     counter.store.put_account(
         replace(counter.account(), limits=(replace(daily(1), effect=Effect.APPROVE),)),
     )
@@ -60,6 +65,58 @@ def test_approve_opens_it_and_names_the_operator(counter: Counter) -> None:
     again = counter.call("approve", "one", "--user", "ada")
     assert again.code == 1
     assert "Nothing was changed: it was approved before" in again.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "state"),
+    [
+        (("approve", "one", "--user", "ada"), "approved generation one", State.RUNNING),
+        (("deny", "one", "--user", "ada"), "denied generation one", State.REJECTED),
+    ],
+)
+def test_it_needs_no_more_than_an_operators_roles(
+    counter: Counter, words: tuple[str, ...], said: str, state: State
+) -> None:
+    """A command is sent and the app applies it: an operator writes no open row and no blob, and publishes nothing."""
+    waiting(counter)
+    counter.use_operators_roles()
+    called = counter.call(*words)
+    assert (called.code, called.err) == (0, "")
+    assert said in called.out
+    asyncio.run(counter.pump())
+    assert counter.saved().state is state
+
+
+def test_what_the_app_has_not_applied_yet_is_said_to_be_sent(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app is down: how to look later is said. What was sent is applied when it is back."""
+    waiting(counter)
+    monkeypatch.setattr(counter, "apply_commands", _nothing)
+    called = counter.call("approve", "one", "--user", "ada", "--id", "t1")
+    assert (called.code, called.err) == (0, "")
+    assert called.out == (
+        "sent command t1 (approve) of account ada; it is not applied yet. Look later:\ndarkroom show one --user ada\n"
+    )
+    monkeypatch.undo()
+    asyncio.run(counter.apply_commands())
+    asyncio.run(counter.pump())
+    assert counter.generation().state is State.RUNNING
+
+
+def test_what_somebody_else_decided_meanwhile_is_said(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read from the generation: the command was sent, and changes nothing."""
+    waiting(counter)
+
+    async def denied_first() -> None:
+        await worker.deny(counter.deps, KEY, "No.", Command(command_id="first", by="operator:bo"))
+
+    monkeypatch.setattr(counter, "apply_commands", denied_first)
+    called = counter.call("approve", "one", "--user", "ada")
+    assert called.code == 1
+    assert "The command was sent and changes nothing: it was denied before, and has ended" in called.err
+
+
+async def _nothing() -> None:
+    """Apply no command."""
 
 
 def test_approve_of_too_little_is_refused(counter: Counter) -> None:

@@ -70,8 +70,8 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "approving.py",
         (
             (
-                "        if not may_decide(current.account, found.approval if found else None, command.by):\n",
-                "        if may_decide is None:\n",
+                "    if not may_decide(current.account, found.approval if found else None, command.by):\n",
+                "    if may_decide is None:\n",
             ),
         ),
         worker_test(_APPROVING + "test_nobody_else_may_decide"),
@@ -91,7 +91,7 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a command decides once",
         WORKER + "approving.py",
-        (("        if _is_decided_by(found, command.command_id, answer):\n", "        if found == command:\n"),),
+        (("    if _is_decided_by(found, command.command_id, answer):\n", "    if found == command:\n"),),
         worker_test(_APPROVING + "test_a_decision_is_final"),
     ),
     Guard(
