@@ -7,7 +7,8 @@ Rules of this file:
    of a parked request: without any look the timer comes in the end.
 3. A turn is given in an order that survives a crash anywhere: the place (its ETag decides between two looks), the turn
    in the open row (whose check sends the message if that is lost), the message, and last the waiting row.
-4. A place has the weight and the concurrency of its account as they were at the last turn that was given.
+4. A place has the weight and the concurrency of its account as they were at the last turn that was given. A change of
+   them is written by whoever made it, and by the check of what waits: else nothing would go on until a turn is free.
 5. A user who has all that it may have in flight is passed over. The next look goes on where this one stopped, so that
    many such users do not keep the others waiting.
 """
@@ -50,6 +51,28 @@ def asking_of(deps: Dependencies, account_id: str, loaded: Loaded) -> Asking:
         concurrency=min((each for each in bounds if each is not None), default=None),
         of_user=most_in_flight(laid_over(limits, user.limits if user else ()), Scope.USER),
     )
+
+
+async def renew_place(deps: Dependencies, account_id: str) -> None:
+    """Write the place of an account that has changed, if something of it waits, and look for what it may have now.
+
+    What fails is left to the next check of what waits: the command line may not even read the waiting list.
+    """
+    with suppress(Unavailable):
+        row = await deps.waiting.place(account_id)
+        if row is not None:
+            loaded = Loaded(*await deps.store.load_account(account_id), None, "")
+            await keep_place(deps, row, asking_of(deps, account_id, loaded), loaded)
+            await ask_for_looks(deps)
+
+
+async def keep_place(deps: Dependencies, row: PlaceRow, asking: Asking, loaded: Loaded) -> None:
+    """Write the weight and the concurrency of an account into its place, if they are others (rule 4)."""
+    place = row.place
+    wanted = replace(place, weight=asking.weight, concurrency=asking.concurrency)
+    if wanted != place and deps.plans.find(plan_of(loaded.account)) is not None:
+        with suppress(Conflict):  # a look has given a turn meanwhile, and has written what there is
+            await deps.waiting.save_place(row, wanted)
 
 
 async def ask_for_looks(deps: Dependencies) -> None:

@@ -21,10 +21,10 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.turns.giving import new_place
 from shared.core.turns.shares import Asking, Turn
 from shared.core.values import replace
-from shared.ports import Dependencies, Loaded, OpenRow, Waiting
+from shared.ports import PLACES_FRESH, Dependencies, Loaded, OpenRow, Waiting
 from shared.worker.clashes import clashes
 from shared.worker.grouping import too_many
-from shared.worker.looking import ask_for_looks, asking_of, count_wait, send_turn, waits_for_turn
+from shared.worker.looking import ask_for_looks, asking_of, count_wait, keep_place, send_turn, waits_for_turn
 from shared.worker.open_index import keeps_until, row_for
 from shared.worker.saving import Changed, advance, save
 from shared.worker.turns import Wanted, held_credits, take
@@ -114,8 +114,20 @@ async def check_parked(deps: Dependencies, found: Received, loaded: Loaded, row:
 
 async def _line_up_again(deps: Dependencies, waiting: Waiting, asking: Asking, loaded: Loaded) -> None:
     await deps.index.move(waiting.key, _due_at(deps))
+    await _renew_place(deps, asking, loaded)
     await _line_up(deps, waiting, asking)
     await count_wait(deps, loaded, given=False)
+
+
+async def _renew_place(deps: Dependencies, asking: Asking, loaded: Loaded) -> None:
+    """Write what the account may have now into its place; it is read unless this instance has read it just now."""
+    recent, account_id = deps.recent_turns, asking.account_id
+    known = {row.place.account_id: row for row in recent.rows}
+    row = known.get(account_id)
+    if row is None or recent.is_older(PLACES_FRESH, deps.now()):
+        row = await deps.waiting.place(account_id)
+    if row is not None:
+        await keep_place(deps, row, asking, loaded)
 
 
 async def _line_up(deps: Dependencies, waiting: Waiting, asking: Asking) -> None:

@@ -276,6 +276,18 @@ TURN_GUARDS: tuple[Guard, ...] = (
         f"{_AT_ONCE}test_two_looks_at_once_give_one_turn_once",
     ),
     Guard(
+        "a limit in flight that is raised counts at once",
+        WORKER + "reconsidering.py",
+        (("        await renew_place(deps, account_id)\n", "        pass\n"),),
+        worker_test("test_turns_changed.py::test_what_may_be_in_flight_goes_on_at_once"),
+    ),
+    Guard(
+        "the check of what waits writes its account's place anew",
+        _PARKING,
+        (("        await keep_place(deps, row, asking, loaded)\n", "        pass\n"),),
+        worker_test("test_turns_changed.py::test_at_the_latest_the_next_check_lets_it_go_on"),
+    ),
+    Guard(
         "a place follows the plan of its account",
         _LOOKING,
         (
