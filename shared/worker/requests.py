@@ -20,10 +20,12 @@ from typing import assert_never
 from shared.core.catalog.choosing import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening, transitions
+from shared.core.lifecycle.approving import needed
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Happening, Step, happened
 from shared.core.metric import Metric
+from shared.core.money.limits import Exceeded
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.core.training.versions import version_asked_for
@@ -99,7 +101,7 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, pub
     if found.approval is None or found.approval.pending:
         exceeded = await approval_needed(deps, found, loaded)
         if exceeded is not None:
-            await ask(deps, found, loaded, exceeded.free_at, published)
+            await _ask_again(deps, found, loaded, exceeded, published)
             return
     admitted = admit(deps, found.request, payer_of(deps, loaded))
     try:
@@ -115,6 +117,15 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, pub
         reserved = await reserve(deps, await screen(deps, admitted, found), loaded, has_row=opens)
         if isinstance(reserved, Changed):
             await _go_on(deps, reserved.generation, reserved.loaded)
+
+
+async def _ask_again(deps: Dependencies, found: Received, loaded: Loaded, exceeded: Exceeded, published: int) -> None:
+    """Let it wait for an approval; if it waited for something else meanwhile, it says so no more."""
+    waits: AnyGeneration | None = found
+    if found.reason is not Reason.APPROVAL_NEEDED:
+        waits = await _save_wait(deps, loaded, needed(exceeded), ())
+    if isinstance(waits, Received):
+        await ask(deps, waits, loaded, exceeded.free_at, published)
 
 
 async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) -> None:
@@ -171,16 +182,19 @@ async def receive(
     await save(deps, key, decide, loaded)
 
 
-async def _save_wait(deps: Dependencies, loaded: Loaded, waits_for: Refusal, steps: tuple[Happening, ...]) -> None:
-    """Save what a RECEIVED request waits for now, if that is something else than before."""
+async def _save_wait(
+    deps: Dependencies, loaded: Loaded, waits_for: Refusal, steps: tuple[Happening, ...]
+) -> AnyGeneration | None:
+    """Save what a RECEIVED request waits for now, if that is something else than before. Returns what there is now."""
 
     def decide(current: Loaded) -> Transition[Received] | None:
         found = current.generation
         changed = opening.waits_for(found, waits_for) if isinstance(found, Received) else None
         return replace(changed, steps=(*changed.steps, *steps)) if changed else None
 
-    if loaded.generation is not None:
-        await save(deps, loaded.generation.key, decide, loaded)
+    if loaded.generation is None:
+        return None
+    return (await save(deps, loaded.generation.key, decide, loaded)).loaded.generation
 
 
 async def refuse(deps: Dependencies, message: Malformed, queue: str, again: str = "") -> None:

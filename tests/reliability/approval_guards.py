@@ -110,7 +110,7 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "            await ask(deps, found, loaded, exceeded.free_at, published)\n            return\n",
+                "            await _ask_again(deps, found, loaded, exceeded, published)\n            return\n",
                 "            return\n",
             ),
         ),
@@ -185,6 +185,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "approving.py",
         ((", deps.now() + _LOOK_AGAIN))", ", deps.now() + 1000 * _LOOK_AGAIN))"),),
         worker_test(f"{_PAUSED}test_the_time_to_approve_moves_by_the_length_of_the_pauses"),
+    ),
+    Guard(
+        "what needs an approval again says so",
+        WORKER + "requests.py",
+        (("    if found.reason is not Reason.APPROVAL_NEEDED:\n", "    if found.reason is None:\n"),),
+        worker_test(f"{_PAUSED}test_what_needs_an_approval_again_says_no_more_that_it_waits_for_its_turn"),
     ),
 )
 

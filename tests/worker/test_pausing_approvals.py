@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from dev.fakes.accounts import daily
 from dev.fakes.world import KEY, World
 from shared import worker
 from shared.core.lifecycle.generation import Closed, Received
 from shared.core.lifecycle.state import State
-from shared.core.money.limits import Limit, Unit
+from shared.core.money.limits import Effect, Limit, Unit
 from shared.core.money.windows import Span as WindowSpan
 from shared.core.reasons import Reason
 from shared.core.switches import Order, PauseScope, Span, Switch, Target
+from shared.worker.accounts import Command
 from tests.worker.test_approving import DAYS_3, OPS, PICTURE, waiting
 
 HOUR = 3600
@@ -136,3 +138,47 @@ async def test_the_input_of_what_is_paused_is_kept() -> None:
     await worker.approve(world.deps, KEY, "daily", 100, OPS)
     await world.pump()
     assert world.generation().state is State.RUNNING
+
+
+async def raise_limit(world: World, to: int, name: str) -> None:
+    """The limit that asks is another one from now on, and what waits is looked at."""
+    await worker.set_limit(world.deps, "ada", replace(daily(to), effect=Effect.APPROVE), Command(command_id=name))
+    await world.pump()
+
+
+async def test_what_needs_an_approval_again_says_no_more_that_it_is_paused() -> None:
+    """Its limit was raised during a pause and lowered again: it asks as before, and nothing is published twice."""
+    world = await waiting()
+    before = world.saved()
+    pause(world, HOUR)
+    await raise_limit(world, 50, "up")
+    assert world.saved().reason is Reason.PAUSED
+    world.pass_time(60)
+    await raise_limit(world, 1, "down")
+    found = world.saved()
+    assert (found.reason, found.text) == (before.reason, before.text)
+    assert "0 of 1 of the account's limit 'daily'" in found.text
+    assert found.history[-1].step == "waits_for"
+    again = world.saved()
+    await hours(world, 3)
+    assert world.saved() == again
+    assert len(world.messenger.approvals) == 1
+
+
+async def test_what_needs_an_approval_again_says_no_more_that_it_waits_for_its_turn() -> None:
+    """Two may go on, one at a time. The limit is lowered: the second gets its turn, asks again and gives it back."""
+    world = await waiting(Limit(limit_id="one", window=WindowSpan.IN_FLIGHT, amount=1, unit=Unit.GENERATIONS))
+    other = replace(KEY, generation_id="other")
+    await world.ask(other, num_outputs=2)
+    await raise_limit(world, 50, "up")
+    waits = next(key for key in (KEY, other) if world.saved(key).reason is Reason.WAITS_FOR_TURN)
+    world.pass_time(1)
+    await raise_limit(world, 2, "down")
+    world.replicate.succeed(world.replicate.only_id)
+    await world.webhook(world.replicate.only_id)
+    await hours(world, 1)
+    found = world.saved(waits)
+    assert found.reason is Reason.APPROVAL_NEEDED
+    assert "1 of 2 of the account's limit 'daily'" in found.text
+    assert world.index.rows[waits].turn is None
+    assert not world.waiting.rows

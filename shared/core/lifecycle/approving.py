@@ -19,6 +19,11 @@ from shared.core.requests.messages import GenerationRequest
 from shared.core.values import replace
 
 
+def needed(exceeded: Exceeded) -> Refusal:
+    """Why it waits for an approval past this limit."""
+    return Refusal(Reason.APPROVAL_NEEDED, f"{sentence(exceeded, advice=False)} It waits for an approval.")
+
+
 def asked(
     request: GenerationRequest,
     before: Received | None,
@@ -49,8 +54,8 @@ def asked(
         request=request,
         ignored_fields=request.unknown_fields,
         approval=wanted,
-        reason=Reason.APPROVAL_NEEDED,
-        text=f"{sentence(exceeded, advice=False)} It waits for an approval.",
+        reason=needed(exceeded).reason,
+        text=needed(exceeded).text,
         trace_parent=before.trace_parent if before else trace_parent,
     )
     step = happened(Step.APPROVAL_ASKED, reason=limit.limit_id, scope=limit.scope.value, credits=credits_)
