@@ -42,6 +42,10 @@ class Command:
     issued_at: datetime | None = None
     enqueued_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        _check_zone("issued_at", self.issued_at)
+        _check_zone("enqueued_at", self.enqueued_at)
+
     def order(self, now: datetime) -> Order:
         """What decides between two commands for one setting: a time later than that of the message counts as that."""
         came_at = self.enqueued_at or now
@@ -74,6 +78,7 @@ async def grant(  # noqa: PLR0913  # each is a fact of the grant
             account, amount, grant_id=grant_id, posting=posting, expires_at=expires_at, priority=priority
         )
 
+    _check_zone("expires_at", expires_at)
     command = Command(command_id=grant_id, by=by, why=why)
     asked = moves.said_of_grant(amount, priority, expires_at)
     return await _post_once(deps, account_id, Move.GRANT, command, act, asked=asked)
@@ -307,3 +312,9 @@ def _check_ids(account_id: str, entry_id: str, *user_ids: str) -> None:
     for name, value in (("account id", account_id), ("entry id", entry_id), *(("user id", each) for each in user_ids)):
         if not is_id(value):
             raise ValueError(f"the {name} must be {ID_RULE}")
+
+
+def _check_zone(name: str, at: datetime | None) -> None:
+    """Raise ValueError, which names the argument, for a time without a zone."""
+    if at is not None and at.utcoffset() is None:
+        raise ValueError(f"{name} must have a time zone, such as UTC")

@@ -20,6 +20,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import approving
 from shared.core.lifecycle.approval import Asked, Decision, may_decide
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Transition
+from shared.core.money.credits import MOST_CREDITS, whole
 from shared.core.money.limits import Scope
 from shared.core.reasons import Reason
 from shared.core.requests.messages import Check
@@ -84,6 +85,7 @@ async def approve(deps: Dependencies, key: Key, limit_id: str, most_credits: int
 
     It opens with the next check, if balance and every other limit allow it.
     """
+    whole("most_credits", most_credits, 0, MOST_CREDITS)
     await _decide(deps, key, command, Yes(limit_id, most_credits))
     loaded = await deps.store.load(key)
     if isinstance(loaded.generation, Received):

@@ -1,6 +1,7 @@
 """Rows: what older and newer versions wrote, and what nobody can read."""
 
 import json
+import math
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from dev.fakes.accounts import funded
 from shared.adapters.azure_storage.tables import UnreadableRow, entities, rows
 from shared.adapters.azure_storage.tables import rows_money as money
+from shared.adapters.azure_storage.tables.approval_columns import approval_columns
 from shared.core.keys import Key
 from shared.core.lifecycle.generation import Closed, Generation, Received
 from shared.core.lifecycle.steps import Entry
@@ -195,6 +197,11 @@ def test_the_example_says_something_in_every_field() -> None:
     assert silent == []
 
 
+def _approval(**changed: object) -> str:
+    """An approval with what JSON does not forbid in Python."""
+    return json.dumps(json.loads(str(approval_columns(examples.APPROVAL)["approval"])) | changed)
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -237,6 +244,10 @@ def test_the_example_says_something_in_every_field() -> None:
         ("guarantees", "[[1]]"),
         ("notices", '[{"limit_id": "a secret"}]'),
         ("notices", '["a secret"]'),
+        ("approval", '{"limit_id": "a secret"}'),
+        ("approval", _approval(credits=math.inf)),
+        ("approval", _approval(credits=math.nan)),
+        ("approval", _approval(asks=math.inf)),
     ],
 )
 def test_an_unreadable_row_is_named_and_not_quoted(column: str, value: object) -> None:

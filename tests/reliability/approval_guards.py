@@ -192,6 +192,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         (("    if found.reason is not Reason.APPROVAL_NEEDED:\n", "    if found.reason is None:\n"),),
         worker_test(f"{_PAUSED}test_what_needs_an_approval_again_says_no_more_that_it_waits_for_its_turn"),
     ),
+    Guard(
+        "an approval is of a whole number of credits",
+        WORKER + "approving.py",
+        (('    whole("most_credits", most_credits, 0, MOST_CREDITS)\n', ""),),
+        worker_test("test_approving_edges.py::test_an_approval_is_of_a_whole_number_of_credits"),
+    ),
 )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -313,4 +313,16 @@ async def test_ids_that_a_table_forbids_are_refused(world: World, bad: str) -> N
     for user_id, grant_id in ((bad, "g"), ("ada", bad)):
         with pytest.raises(ValueError, match="must be 1 to 128"):
             await worker.grant(world.deps, user_id, 5, grant_id=grant_id)
+    assert world.balances() == (10, 0, 0)
+
+
+async def test_a_time_without_a_zone_is_refused_by_name(world: World) -> None:
+    """Nobody knows when it is."""
+    naive = datetime(2026, 12, 1)  # noqa: DTZ001  # that is what is refused
+    with pytest.raises(ValueError, match="expires_at must have a time zone"):
+        await worker.grant(world.deps, "ada", 5, grant_id="g", expires_at=naive)
+    with pytest.raises(ValueError, match="issued_at must have a time zone"):
+        Command(command_id="c", issued_at=naive)
+    with pytest.raises(ValueError, match="enqueued_at must have a time zone"):
+        Command(command_id="c", enqueued_at=naive)
     assert world.balances() == (10, 0, 0)

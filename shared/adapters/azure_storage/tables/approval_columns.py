@@ -40,7 +40,7 @@ def approval_of(columns: Columns) -> Asked | None:
             asks=int(raw["asks"]),
             decisions=tuple(_decision_of(each) for each in raw["decisions"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):  # JSON may hold Infinity
         raise columns.unreadable("approval") from None
 
 
