@@ -5,7 +5,7 @@ Rules of this file:
    one save.
 2. A second POST returns the prediction that the first one created, or creates it. Any other answer says nothing about
    the first POST: the outcome stays unknown, and the timer checks again.
-3. What is paused is not POSTed again.
+3. What is paused is not POSTed again. The switches are read before the save, and once more right before the POST.
 """
 
 from shared.core.keys import Key
@@ -40,7 +40,8 @@ async def post_again(deps: Dependencies, key: Key, loaded: Loaded) -> bool:
         return False
     attempt = saved.generation.attempt
     resolved = await with_input_urls(deps, attempt)
-    if isinstance(resolved, Attempt):
+    # Asked again: the save and the inputs may have taken minutes, and who creates reads switches at most 5 s old.
+    if isinstance(resolved, Attempt) and await stop_of(deps, saved.generation) is None:
         ready = replace(attempt, inputs=resolved.inputs)
         with deps.telemetry.span("create prediction", key):
             outcome = await deps.providers[attempt.provider].create(key, ready)

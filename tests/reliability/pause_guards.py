@@ -73,6 +73,12 @@ PAUSE_GUARDS: tuple[Guard, ...] = (
         f"{_TEST}test_an_idempotent_create_is_not_repeated_while_paused",
     ),
     Guard(
+        "the switches are read right before a repeated POST",
+        WORKER + "reposting.py",
+        ((" and await stop_of(deps, saved.generation) is None:\n", ":\n"),),
+        f"{_TEST}test_a_pause_that_comes_while_a_create_is_saved_again_stops_its_post",
+    ),
+    Guard(
         "what goes on says no more that it is paused",
         CORE + "lifecycle/transitions.py",
         (('attempt=again, reason=None, text="")\n    return goes_on', "attempt=again)\n    return goes_on"),),

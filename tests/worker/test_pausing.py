@@ -275,6 +275,27 @@ async def test_an_idempotent_create_is_not_repeated_while_paused() -> None:
     assert len(world.replicate.ids()) == 1
 
 
+async def test_a_pause_that_comes_while_a_create_is_saved_again_stops_its_post() -> None:
+    """The switches are read once more right before the POST, also where it is repeated."""
+    world = on_second(World())
+    await world.open_account()
+    world.replicate.answer_next_create_with(OutcomeUnknown("timed out"))
+    await world.ask()
+    commit = world.store.commit
+
+    async def slow(*given: Any) -> Any:
+        await command(world, until=until(world, 300))
+        return await commit(*given)
+
+    world.store.commit = slow  # type: ignore[method-assign,assignment]
+    await world.tick(60)
+    assert world.replicate.ids() == []
+    world.store.commit = commit  # type: ignore[method-assign]
+    for _ in range(6):
+        await world.tick(60)
+    assert (world.generation().state, len(world.replicate.ids())) == (State.RUNNING, 1)
+
+
 async def test_what_goes_on_says_no_more_that_it_is_paused(world: World) -> None:
     """Not even while the answer to its create is unknown."""
     world.replicate.answer_next_create_with(NotCreated(DeferReason.THROTTLED, 30))
