@@ -61,7 +61,10 @@ async def dead_letter_command(
     if isinstance(message, MalformedCommand):
         return
     record = await deps.commands.claim(message, deps.now())
-    if record.digest == message.digest and record.answer is not None:
+    if record.digest != message.digest:
+        await _refuse_mismatch(deps, message, "")
+        return
+    if record.answer is not None:
         await _publish(deps, message, record.answer, record.at, "")
         return
     text = "The command could not be processed. Send the same message again: what is done already is not done twice."
@@ -93,9 +96,7 @@ async def _process(deps: Dependencies, command: AccountCommand, envelope: Envelo
     again = came_at.isoformat()
     record = await deps.commands.claim(command, deps.now())
     if record.digest != command.digest:
-        text = f"The id {command.command_id} was used before for another command. Nothing was changed: use another id."
-        answer = refused(CommandReason.IDEMPOTENCY_MISMATCH, text)
-        await _publish(deps, command, answer, deps.now(), again, command.digest[:16])
+        await _refuse_mismatch(deps, command, again)
         return
     if record.answer is None:
         record = await deps.commands.settle(command, await apply(deps, command, came_at), deps.now())
@@ -104,6 +105,13 @@ async def _process(deps: Dependencies, command: AccountCommand, envelope: Envelo
         record = await deps.commands.settle(command, answer, deps.now(), is_made=True)
     if record.answer is not None:
         await _publish(deps, command, record.answer, record.at, again)
+
+
+async def _refuse_mismatch(deps: Dependencies, command: AccountCommand, again: str) -> None:
+    """Publish that the id is of another command. The digest keeps the event apart from those of that command."""
+    text = f"The id {command.command_id} was used before for another command. Nothing was changed: use another id."
+    answer = refused(CommandReason.IDEMPOTENCY_MISMATCH, text)
+    await _publish(deps, command, answer, deps.now(), again, command.digest[:16])
 
 
 async def _publish(  # each is a part of the event

@@ -174,6 +174,12 @@ COMMAND_GUARDS: tuple[Guard, ...] = (
         ),
         worker_test(f"{_RIVALS}what_a_worker_that_was_taken_for_dead_has_made_is_what_is_answered"),
     ),
+    Guard(
+        "a dead letter of another content is no failure of the command that was applied",
+        WORKER + "account_commands.py",
+        (("    if record.digest != message.digest:\n", "    if record.digest is None:\n"),),
+        f"{_COMMANDS}test_a_dead_letter_of_another_content_is_no_failure_of_the_command_that_was_applied",
+    ),
 )
 
 

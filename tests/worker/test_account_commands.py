@@ -300,6 +300,18 @@ async def test_a_dead_letter_is_archived_and_the_same_message_again_completes_it
     assert len(world.blobs.dead_letters) == 2
 
 
+async def test_a_dead_letter_of_another_content_is_no_failure_of_the_command_that_was_applied(world: World) -> None:
+    """Its id was used before: it is refused by name, with a digest of its own in the event's id."""
+    await send(world, GRANT)
+    other = json.dumps(GRANT | {"credits": 7}).encode()
+    world.messenger.commanded.clear()
+    await dead_letter_command(world.deps, parse_command(other), other, QUEUE)
+    (event,) = world.messenger.commanded
+    assert said(event) == ("refused", "IDEMPOTENCY_MISMATCH")
+    assert event.event_id != "command//acme/c1/refused"
+    assert world.account("acme").granted == 5
+
+
 async def test_every_field_of_a_command_does_what_it_says(world: World) -> None:
     """Expiry and priority of a grant, one grant's credits, all settings, limits of users and in USD, and a refund."""
     until = "2026-12-01T00:00:00Z"
