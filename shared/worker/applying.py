@@ -71,7 +71,9 @@ def _answer(command: AccountCommand, entry: LedgerEntry) -> CommandAnswer:
     if not isinstance(command.act, Revoke) or entry.revoked == command.act.credits:
         return APPLIED
     if not entry.revoked:
-        return refused(CommandReason.NOT_ENOUGH_CREDITS, "The account has no available credits. Nothing was changed.")
+        of_grant = " of this grant" if command.act.grant_id else ""
+        text = f"The account has no available credits{of_grant}. Nothing was changed."
+        return refused(CommandReason.NOT_ENOUGH_CREDITS, text)
     said = f"{counted(entry.revoked, 'credit')} of {command.act.credits} were available and are revoked."
     return replace(APPLIED, text=said)
 

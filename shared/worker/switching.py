@@ -11,7 +11,7 @@ from shared.core.commands.acts import AccountCommand, Pause, Resume
 from shared.core.dependency import Dependency
 from shared.core.events.command_event import APPLIED, CommandAnswer, CommandOutcome, CommandReason, refused
 from shared.core.money import settings
-from shared.core.switches import Order, PauseScope, Target, latest_until, ordered
+from shared.core.switches import Order, PauseScope, Switches, Target, latest_until, ordered
 from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Unavailable
 
@@ -41,7 +41,7 @@ async def switch(deps: Dependencies, command: AccountCommand, came_at: datetime)
         except Conflict:
             continue
         deps.recent_switches.forget()
-        return replace(APPLIED, text=_said(order))
+        return replace(APPLIED, text=_said(order, after))
     raise Unavailable(Dependency.TABLES, "the kill switches are being changed by too many at once")
 
 
@@ -74,7 +74,13 @@ def _remembered(deps: Dependencies) -> timedelta:
     return timedelta(seconds=longest)
 
 
-def _said(order: Order) -> str:
+def _said(order: Order, after: Switches) -> str:
+    """What the command has done, by the switches after it (rule 1): a pause that has paused says so for ever."""
+    what = order.target.said
     if order.until is None:
-        return f"Not paused: {order.target.said}."
-    return f"Paused until {order.until:%Y-%m-%dT%H:%M:%SZ}: {order.target.said}."
+        return f"Not paused: {what}."
+    until = f"{order.until:%Y-%m-%dT%H:%M:%SZ}"
+    spans = next((each.spans for each in after if each.order.target == order.target), ())
+    if not spans or spans[-1].until != order.until:
+        return f"This pause was over already, at {until}. Not paused: {what}."
+    return f"Paused until {until}: {what}."

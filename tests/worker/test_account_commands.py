@@ -312,6 +312,17 @@ async def test_a_dead_letter_of_another_content_is_no_failure_of_the_command_tha
     assert world.account("acme").granted == 5
 
 
+async def test_a_revoke_of_a_grant_that_has_nothing_says_so(world: World) -> None:
+    """The account has credits: its id is misspelt, or the grant is spent."""
+    await send(world, GRANT)
+    await send(world, of("revoke", "r1", credits=5, grant_id="misspelt"))
+    assert world.messenger.commanded[-1].answer.text == (
+        "The account has no available credits of this grant. Nothing was changed."
+    )
+    assert answers(world)[-1] == ("refused", "NOT_ENOUGH_CREDITS")
+    assert world.account("acme").available == 5
+
+
 async def test_every_field_of_a_command_does_what_it_says(world: World) -> None:
     """Expiry and priority of a grant, one grant's credits, all settings, limits of users and in USD, and a refund."""
     until = "2026-12-01T00:00:00Z"
