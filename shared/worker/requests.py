@@ -30,7 +30,7 @@ from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed
 from shared.core.training.versions import version_asked_for
 from shared.core.values import replace
-from shared.ports import Dependencies, Loaded, OpenRow, Paused
+from shared.ports import Dependencies, Loaded, OpenRow, Paused, Waiting
 from shared.worker import observing
 from shared.worker.admission import admit, admit_to_app, approval_needed, reserve, screen
 from shared.worker.approving import ask
@@ -38,6 +38,7 @@ from shared.worker.clashes import clashes, digest_of_bytes, refuse_clash, unread
 from shared.worker.creates import retry, submit
 from shared.worker.dead_letters import archive, publish_refusal
 from shared.worker.finishing import end, event_of
+from shared.worker.looking import waits_for_turn
 from shared.worker.naming import output_prefix
 from shared.worker.open_index import keeps_until, open_row
 from shared.worker.parking import has_turn
@@ -285,6 +286,9 @@ async def cancel(deps: Dependencies, message: CancelRequest) -> None:
                 assert_never(current.generation)
 
     saved = await save(deps, key, decide, loaded)
+    if loaded.generation is not None and waits_for_turn(loaded.generation):
+        # A look passes over a row without its request, but not over any number of them at once.
+        await deps.waiting.remove_waiting(Waiting(key, loaded.generation.opened_at))
     after = saved.loaded.generation
     if isinstance(after, Generation) and not after.state.ended:
         await observing.stop(deps, after, saved.loaded)

@@ -298,6 +298,12 @@ TURN_GUARDS: tuple[Guard, ...] = (
         ),
         f"{_TURNS}test_a_place_follows_the_plan",
     ),
+    Guard(
+        "what is canceled is in nobody's way",
+        WORKER + "requests.py",
+        (("        await deps.waiting.remove_waiting(Waiting(key, loaded.generation.opened_at))\n", "        pass\n"),),
+        f"{_TURNS}test_many_that_are_canceled_delay_no_other",
+    ),
 )
 
 

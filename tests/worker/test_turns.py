@@ -18,7 +18,7 @@ from shared.core.reasons import Reason
 from shared.core.requests.messages import Look
 from shared.core.switches import Order, PauseScope, Span, Switch, Target
 from shared.core.turns.shares import Turn
-from shared.ports import Envelope, PaceNow
+from shared.ports import Envelope, PaceNow, Waiting
 from shared.worker.accounts import Command
 
 
@@ -237,6 +237,29 @@ async def test_a_cancel_of_what_waits_leaves_its_turn_to_the_next(world: World) 
     await finish(world, 0)
     await looks(world)
     assert (in_flight(world), parked(world)) == (["g1", "g3"], [])
+
+
+async def test_many_that_are_canceled_delay_no_other(world: World) -> None:
+    """A look passes over so many rows only: a cancel takes its own away, and costs nothing where nothing waits."""
+    await ask(world, *keys(150))
+    removed: list[object] = []
+    remove = world.waiting.remove_waiting
+
+    async def noted(waiting: Waiting) -> None:
+        removed.append(waiting)
+        await remove(waiting)
+
+    world.waiting.remove_waiting = noted  # type: ignore[method-assign]
+    for key in keys(149)[2:]:
+        await world.cancel(key)
+    assert [row.key.generation_id for row in world.waiting.rows] == ["g149"]
+    assert len(removed) == 147
+    await world.cancel(Key("ada", "g0"))
+    assert len(removed) == 147
+    await finish(world, 1)
+    world.pass_time(1)
+    await world.pump()
+    assert "g149" in in_flight(world)
 
 
 async def test_a_limit_in_flight_gives_nobody_up(world: World) -> None:
