@@ -257,7 +257,8 @@ def _approval_json(generation: AnyGeneration, until: datetime | None) -> dict[st
         return None
     decisions = [asdict(each) | {"at": each.at.isoformat()} for each in asked.decisions]
     pending = isinstance(generation, Received) and asked.pending
-    times = {"asked_at": asked.asked_at.isoformat(), "until": until.isoformat() if until else None}
+    moments = {"asked_at": asked.asked_at, "again_at": asked.again_at, "until": until}
+    times = {name: at.isoformat() if at else None for name, at in moments.items()}
     return asdict(asked) | times | {"pending": pending, "decisions": decisions}
 
 

@@ -73,7 +73,7 @@ async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Lo
             asked=asked,
             until=await moved_until(deps, waits, asked, loaded),
             approvers=approvers,
-            at=deps.now(),
+            at=asked.last_asked_at,
             text=waits.text,
             metadata=waits.request.metadata,
         )

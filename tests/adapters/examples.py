@@ -136,6 +136,7 @@ APPROVAL = Asked(
         Decision(command_id="a1", by="eve", at=NOW, limit_id="weekly", scope=Scope.ACCOUNT, most_credits=4),
         Decision(command_id="a2", by="operator:kim", at=NOW, limit_id="daily", scope=Scope.USER),
     ),
+    again_at=NOW + timedelta(hours=1),
 )
 
 

@@ -198,6 +198,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         (('    whole("most_credits", most_credits, 0, MOST_CREDITS)\n', ""),),
         worker_test("test_approving_edges.py::test_an_approval_is_of_a_whole_number_of_credits"),
     ),
+    Guard(
+        "an event that asks again under the same id has the same time",
+        WORKER + "approving.py",
+        (("            at=asked.last_asked_at,\n", "            at=deps.now(),\n"),),
+        worker_test("test_approving_edges.py::test_an_event_that_is_published_again_is_the_same_event"),
+    ),
 )
 
 

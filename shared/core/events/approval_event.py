@@ -13,8 +13,8 @@ from shared.core.lifecycle.approval import Asked
 class ApprovalEvent:
     """The event that a generation waits for an approval: who may give it, past which limit, at what cost, until when.
 
-    Its id is the same however often it is sent; each time that an approval is asked anew has an id of its own.
-    ``until`` counts the pauses that were known when it was sent.
+    Its id and time are the same however often it is sent; each time that an approval is asked anew has its own.
+    ``until`` counts the pauses that were known when it was sent, so of two with one id it may differ.
     """
 
     key: Key

@@ -35,8 +35,8 @@ class Decision:
 class Asked:
     """An approval that was asked for: for which limit and cost, since when and until when.
 
-    ``asks`` counts how often one was. The times are those of the first. ``until`` counts no pause, so it is shown to
-    nobody (worker/approving.py, rule 5).
+    ``asks`` counts how often one was. The times are those of the first; ``again_at`` is when the last one was asked, if
+    that is another. ``until`` counts no pause, so it is shown to nobody (worker/approving.py, rule 5).
     """
 
     limit_id: str
@@ -46,11 +46,17 @@ class Asked:
     until: datetime
     asks: int = 1
     decisions: tuple[Decision, ...] = ()
+    again_at: datetime | None = None
 
     @property
     def pending(self) -> bool:
         """Whether nobody has decided what is asked now."""
         return not any(each.most_credits is None or self._is_met_by(each) for each in self.decisions)
+
+    @property
+    def last_asked_at(self) -> datetime:
+        """When the last one was asked."""
+        return self.again_at or self.asked_at
 
     @property
     def denied(self) -> bool:

@@ -47,6 +47,7 @@ def asked(
         until=until,
         asks=last.asks + 1 if last else 1,
         decisions=last.decisions if last else (),
+        again_at=now if last else None,
     )
     waits = Received(
         key=request.key,

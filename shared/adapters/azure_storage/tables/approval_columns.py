@@ -20,6 +20,7 @@ def approval_columns(asked: Asked) -> Row:
             "asked_at": asked.asked_at.isoformat(),
             "until": asked.until.isoformat(),
             "asks": asked.asks,
+            **({"again_at": asked.again_at.isoformat()} if asked.again_at else {}),
             "decisions": [_decision_json(each) for each in asked.decisions],
         },
     )
@@ -38,6 +39,7 @@ def approval_of(columns: Columns) -> Asked | None:
             asked_at=_aware(raw["asked_at"]),
             until=_aware(raw["until"]),
             asks=int(raw["asks"]),
+            again_at=_aware(raw["again_at"]) if "again_at" in raw else None,
             decisions=tuple(_decision_of(each) for each in raw["decisions"]),
         )
     except (KeyError, OverflowError, TypeError, ValueError):  # JSON may hold Infinity
