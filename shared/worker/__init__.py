@@ -27,6 +27,7 @@ walking.py         the walk over one account's ledger: names the first entry tha
 proofs.py          signs receipts and heads of ledgers, publishes the keys, reads heads back
 statements.py      the statement of a month: where its reading starts, and what was made
 accounts.py        the commands about accounts: credits, settings, limits
+app_wide.py        the kill switches and the limits of the whole app, as library functions
 approving.py       asks for approvals, and saves what is decided about them
 noting.py          notes which accounts move on which day
 auditing.py        compares accounts with their ledgers
@@ -48,6 +49,7 @@ from shared.worker.accounts import (
     set_plan,
     suspend,
 )
+from shared.worker.app_wide import pause, remove_app_limit, resume, set_app_limit
 from shared.worker.approving import Yes, approve, check_decision, decidable_until, deny
 from shared.worker.auditing import audit
 from shared.worker.checking import reconcile
@@ -80,14 +82,18 @@ __all__ = [
     "grant",
     "handle",
     "keys_document",
+    "pause",
     "public_keys",
     "reactivate",
     "receipt",
     "reconcile",
     "refund",
+    "remove_app_limit",
     "remove_limit",
+    "resume",
     "revoke",
     "set_account",
+    "set_app_limit",
     "set_limit",
     "set_plan",
     "statement",
