@@ -297,7 +297,7 @@ def full_account(user_id: str) -> Account:
         expired=HUGE,
         revoked=HUGE,
         buckets=(Bucket(SOON, 1, 2), Bucket(Terms("grant:o'brien", NOW), HUGE - 1, HUGE - 2)),
-        running=Running(end=LATER, since=NOW, whole_s=2_592_000, credits=HUGE, got=7),
+        running=Running(end=LATER, since=NOW, whole_s=2_592_000, credits=HUGE, got=7, lapsed=True),
         seq=HUGE,
         head="a" * 64,
         moved_at=NOW,

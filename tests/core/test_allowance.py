@@ -218,6 +218,31 @@ def test_a_change_to_a_plan_without_allowance() -> None:
         assert brought(after, DECEMBER, None).account.available == 0
 
 
+MARCH = datetime(2027, 3, 22, tzinfo=UTC)
+LATE = [FIRST + timedelta(days=2), datetime(2027, 1, 5, tzinfo=UTC), datetime(2027, 2, 5, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("becomes", list(Becomes))
+@pytest.mark.parametrize("moved", [False, True])
+def test_months_of_a_plan_without_allowance_roll_nothing_over(becomes: Becomes, moved: bool) -> None:
+    """Who takes the plan again after a winter gets the period that runs, whether or not the account moved meanwhile."""
+    account = planned(brought(NEW, FIRST, ROLLING).account, Becomes.KEPT, LATE[0], old=ROLLING, new=None).account
+    for at in LATE[1:] if moved else []:
+        account = brought(account, at, None).account
+    after = planned(account, becomes, MARCH, old=None, new=ROLLING).account
+    march = 100 if becomes is not Becomes.PRORATED else 100 * 10 // 31
+    assert after.available == march
+    assert brought(after, datetime(2027, 5, 1, tzinfo=UTC), ROLLING).account.available == min(march + 100, 150) + 100
+
+
+def test_months_in_which_a_plan_was_gone_roll_nothing_over() -> None:
+    """The account moved while the file had no such plan: when the plan is back, only its period is granted."""
+    account = brought(brought(NEW, FIRST, ROLLING).account, LATE[1], None).account
+    assert brought(account, MARCH, ROLLING).account.available == 100
+    unmoved = brought(brought(NEW, FIRST, ROLLING).account, LATE[0], None).account
+    assert brought(unmoved, MARCH, ROLLING).account.available == 250
+
+
 def test_a_change_between_weeks_and_months_never_repeats_an_id() -> None:
     """Whatever the order of plans, each period's ledger id is new."""
     ids, account, allowance = [], NEW, MONTHLY

@@ -73,6 +73,12 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         core_test("test_allowance.py::test_a_period_is_granted_exactly_once"),
     ),
     Guard(
+        "a period without an allowance rolls nothing over",
+        _MONEY + "moves.py",
+        (("    elif posting.allowance is None and account.running is not None:\n", "    elif not posting:\n"),),
+        core_test("test_allowance.py::test_months_in_which_a_plan_was_gone_roll_nothing_over"),
+    ),
+    Guard(
         "what is spent of an allowance is taken off the next plan's share",
         _MONEY + "allowance.py",
         (("    granted = max(0, share - debt)\n", "    granted = share\n"),),

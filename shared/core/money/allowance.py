@@ -13,6 +13,8 @@ Rules of this file:
    makes credits; what was given beyond that expires as far as it is available, and the rest of it is taken off the
    new plan's share. ``ended``: all that is available of it
    expires, and the new plan's begins with the next period.
+6. A period in which the plan had no allowance, or was gone, is not owed: nothing of it rolls over. The account knows
+   that from any move after the end of its last period. What nobody moved is what the plan says when it moves again.
 """
 
 from dataclasses import dataclass
@@ -69,7 +71,7 @@ class Running:
     """The last period that was granted. After its end the next one is due.
 
     ``credits`` are given for ``whole_s`` seconds. ``got`` are the credits that were given for the time from ``since``
-    to ``end``.
+    to ``end``. ``lapsed``: the account moved after the end, while its plan had no allowance (rule 6).
     """
 
     end: datetime
@@ -77,6 +79,7 @@ class Running:
     whole_s: int
     credits: int
     got: int
+    lapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,11 @@ def due(
         running=Running(end=end, since=start, whole_s=_s(end - first), credits=allowance.credits, got=share),
         period=period,
     )
+
+
+def without_allowance(running: Running, at: datetime) -> Running:
+    """The last period of an account that moves at this time, while its plan has no allowance (rule 6)."""
+    return running if running.lapsed or at < running.end else replace(running, lapsed=True)
 
 
 def plan_changed(
@@ -163,7 +171,7 @@ def _over(bucket: Bucket, at: datetime) -> bool:
 
 def _carried(allowance: Allowance, running: Running | None, carried: int, start: datetime, zone: str) -> int:
     """What rolls over into the period that begins at ``start``, if nobody used the periods since the last one."""
-    most, end = allowance.rollover_credits, running.end if running else start
+    most, end = allowance.rollover_credits, running.end if running and not running.lapsed else start
     while end < start and carried < most:
         first, following = calendar_period(allowance.period.span, end, zone_of(zone))
         carried = min(most, carried + _share(allowance.credits, following - end, following - first))

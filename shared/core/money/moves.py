@@ -81,6 +81,9 @@ def brought(account: Account, posting: Posting) -> Moved:
         system = Posting(at=at, by=BY_PLAN)
         so_far = post(so_far, Move.ALLOWANCE, settled.period, system, sums, settled.changes)
         so_far = replace(so_far, account=replace(so_far.account, running=settled.running))
+    elif posting.allowance is None and account.running is not None:
+        lapsed = allowances.without_allowance(account.running, at)
+        so_far = so_far if lapsed is account.running else Moved(replace(account, running=lapsed))
     return _without_expired(so_far, at)
 
 

@@ -170,12 +170,14 @@ def _limit_of(each: list[Any]) -> Limit:
 
 
 def _running(running: Running) -> list[list[str | int]]:
-    return [[_text(running.end), _text(running.since), running.whole_s, running.credits, running.got]]
+    lapsed = [1] if running.lapsed else []
+    return [[_text(running.end), _text(running.since), running.whole_s, running.credits, running.got, *lapsed]]
 
 
 def _running_of(each: list[Any]) -> Running:
     end, since = _time(each[0]), _time(each[1])
-    return Running(end=end, since=since, whole_s=_int(each[2]), credits=_int(each[3]), got=_int(each[4]))
+    whole_s, credits_, got = (_int(number) for number in each[2:5])
+    return Running(end=end, since=since, whole_s=whole_s, credits=credits_, got=got, lapsed=each[5:] == [1])
 
 
 # The ledger.
