@@ -133,13 +133,13 @@ def _digest_of(entry: LedgerEntry) -> str:
 
 def exceeded_window(account: Account, user: User | None, approved: Collection[tuple[str, Scope]] = ()) -> str:
     """The id of a limit that a hold has just exceeded, and that nobody has approved; empty if it does not exist."""
-    mine = user.limits if user else ()
-    for holder, limits in ((account, account.limits), (user or account, mine)):
+    mine = user.limits if user else account.own_limits
+    own = user.usage if user else account.usage if account.own is None else account.own
+    for limits in (account.limits, mine):
         for limit in limits:
             if limit.window is Span.IN_FLIGHT:
                 continue  # it bounds no window: turn_invariants.py
-            of_user = limit.scope is Scope.USER and user is not None
-            usage = user.usage if of_user and user is not None else holder.usage
+            usage = own if limit.scope is Scope.USER else account.usage
             used = usage.used(_at(account))[limit.window][limit.unit is Unit.USD]
             allowed = limit.effect is Effect.WARN or (
                 limit.effect is Effect.APPROVE and (limit.limit_id, limit.scope) in approved

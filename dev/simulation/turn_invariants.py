@@ -100,7 +100,8 @@ def _counts(world: World, counted: Iterable[Key], about: Iterable[Key]) -> Itera
     for account_id, user_id in dict.fromkeys((key.account_id, key.user_id) for key in about):
         bounds = _bounds(world.store.saved_accounts[account_id].limits, Scope.USER)
         user = world.store.saved_users.get((account_id, user_id))
-        bounds |= _bounds(user.limits, Scope.USER) if user else {}
+        own = world.store.saved_accounts[account_id].own_limits if account_id == user_id else ()
+        bounds |= _bounds(user.limits if user else own, Scope.USER)
         yield Count(f"user {user_id} of {account_id}", users[account_id, user_id], min(bounds.values(), default=None))
 
 

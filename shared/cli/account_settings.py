@@ -120,7 +120,7 @@ def set_limit(  # noqa: PLR0913, PLR0917  # each is an option of the command
     why: _Why = "",
 ) -> None:
     """Set a limit of an account, of each of its users, or of one user."""
-    scope = Scope.USER if each_user or (user and user != account_id) else Scope.ACCOUNT
+    scope = Scope.USER if each_user or user else Scope.ACCOUNT
     try:
         limit = Limit(limit_id=limit_id, window=per, amount=amount, unit=unit, effect=effect, scope=scope)
     except ValueError as error:
@@ -145,7 +145,7 @@ def remove_limit(
     why: _Why = "",
 ) -> None:
     """Take a limit away."""
-    scope = Scope.USER if each_user or (user and user != account_id) else Scope.ACCOUNT
+    scope = Scope.USER if each_user or user else Scope.ACCOUNT
     _give(
         context,
         account_id,

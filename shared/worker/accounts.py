@@ -204,7 +204,7 @@ async def reactivate(deps: Dependencies, account_id: str, command: Command) -> A
 async def set_limit(
     deps: Dependencies, account_id: str, limit: Limit, command: Command, *, user_id: str = ""
 ) -> Account:
-    """Set a limit of an account, or of one of its users. A limit of a user of the account's id is the account's."""
+    """Set a limit of an account, or of one of its users. That of the user with the account's id is no other user's."""
 
     def act(account: Account, user: User | None, posting: Posting) -> Moved:
         return settings.set_limit(account, user, limit, order=command.order(posting.at), posting=posting)
@@ -289,8 +289,8 @@ async def _ready(deps: Dependencies, account: Account, moved: Moved) -> tuple[Ac
 
 
 async def _load_user(deps: Dependencies, account_id: str, user_id: str) -> tuple[User | None, str]:
-    if user_id in ("", account_id):
-        return None, ""
+    if not user_id or user_id == account_id:  # it has no row
+        return User(account_id=account_id, user_id=user_id) if user_id else None, ""
     user, etag = await deps.store.load_user(account_id, user_id)
     return user or User(account_id=account_id, user_id=user_id), etag
 

@@ -301,6 +301,8 @@ def full_account(user_id: str) -> Account:
         seq=HUGE,
         head="a" * 64,
         moved_at=NOW,
+        own=UNUSED.plus(NOW, 3, HUGE, "Asia/Tokyo"),
+        own_limits=uses(Scope.USER)["limits"],
         **uses(Scope.ACCOUNT),
     )
 

@@ -59,6 +59,8 @@ def test_limits_are_set_shown_and_taken_away(counter: Counter) -> None:
         Limit(limit_id="each", window=Span.DAY, amount=5, scope=Scope.USER),
     )
     assert set(counter.account().limits) == {team, each}
+    assert counter.call("account", "limit", "ada", "own", "7", "--user", "ada").code == 0
+    assert [(each.scope, each.amount) for each in counter.account().own_limits] == [(Scope.USER, 7)]
     (own,) = counter.records.saved_users["ada", "bob"].limits
     assert (own.limit_id, own.scope, own.amount) == ("own", Scope.USER, 3)
     counter.request(Key("ada", "one"))
@@ -68,7 +70,8 @@ def test_limits_are_set_shown_and_taken_away(counter: Counter) -> None:
     assert counter.call("account", "remove-limit", "ada", "team").code == 0
     assert counter.call("account", "remove-limit", "ada", "each", "--each-user").code == 0
     assert counter.call("account", "remove-limit", "ada", "own", "--user", "bob").code == 0
-    assert not counter.account().limits
+    assert counter.call("account", "remove-limit", "ada", "own", "--user", "ada").code == 0
+    assert not counter.account().limits + counter.account().own_limits
     assert not counter.records.saved_users["ada", "bob"].limits
 
 

@@ -92,6 +92,21 @@ def test_a_user_has_limits_of_its_own() -> None:
         settings.set_limit(NEW, None, replace(DAILY, scope=Scope.APP), order=order(1), posting=OPS)
 
 
+def test_the_user_with_the_accounts_id_has_limits_of_its_own() -> None:
+    """They are in the account's row, beside those for each user, and each has its own stamp."""
+    mine, ada = replace(DAILY, scope=Scope.USER), User(account_id="acme", user_id="acme")
+    each = settings.set_limit(NEW, None, replace(mine, amount=3), order=order(1), posting=OPS).account
+    after = settings.set_limit(each, ada, mine, order=order(0), posting=OPS)
+    assert (after.user, after.account.own_limits, after.account.limits) == (None, (mine,), each.limits)
+    assert [(entry.user_id, entry.superseded) for entry in after.entries] == [("acme", False)]
+    gone = settings.remove_limit(after.account, ada, Scope.USER, "daily", order=order(2), posting=OPS).account
+    assert (gone.own_limits, gone.limits) == ((), each.limits)
+    late = settings.set_limit(gone, ada, mine, order=order(1), posting=OPS)
+    assert (late.entries[0].superseded, late.account.own_limits) == (True, ())
+    with pytest.raises(ValueError, match="scope user"):
+        settings.set_limit(NEW, ada, DAILY, order=order(1), posting=OPS)
+
+
 COMMANDS: dict[str, Any] = {
     "name A": lambda was, user, when: settings.set_account(was, Settings(name="A"), order=when, posting=OPS),
     "name B, zone": lambda was, user, when: settings.set_account(

@@ -197,8 +197,7 @@ class Bench:
         for each in free[:amount]:
             each.fate, each.generation = "held", key.generation_id
         self.model.count("", self.now)
-        if key.user_id != "acme":
-            self.model.count(key.user_id, self.now)
+        self.model.count(key.user_id, self.now)
         self.model.uses[key.generation_id] = [self.now, amount, usd, key.user_id]
 
     def resolve(self, which: int, captured: int, usd: int) -> None:
@@ -275,7 +274,9 @@ class Bench:
             {(bucket.terms.bucket_id, "available"): bucket.available for bucket in shown.buckets if bucket.available}
             | {(bucket.terms.bucket_id, "held"): bucket.held for bucket in shown.buckets if bucket.held}
         )
-        for whose, usage in (("", self.account.usage), *((name, user.usage) for name, user in self.users.items())):
+        own = self.account.usage if self.account.own is None else self.account.own
+        usages = {"": self.account.usage, "acme": own} | {name: user.usage for name, user in self.users.items()}
+        for whose, usage in usages.items():
             counted = usage.used(self.now)
             for span in (*CALENDAR, Span.ROLLING_24H):
                 assert counted.get(span, (0, 0)) == model.used(whose, span, self.now), (whose, span)

@@ -251,12 +251,53 @@ def test_limits_of_plan_account_and_user_are_checked_against_their_own_use() -> 
     assert moves.checked(team, own, (each, whole), Cost(2), NOW)[1].blocked is not None
 
 
-def test_a_user_of_the_same_id_as_the_account_is_checked_against_the_accounts_use() -> None:
-    """There is no row for such a user: limits of both scopes count the account's use."""
-    each = Limit(limit_id="each", window=Span.DAY, amount=5, scope=Scope.USER)
+EACH = Limit(limit_id="each", window=Span.DAY, amount=5, scope=Scope.USER)
+
+
+def test_a_user_of_the_same_id_as_the_account_is_checked_against_its_own_use() -> None:
+    """It has no row. All of the account's use is its own until another user holds something."""
     account, _ = held(rich(), 5)
-    of_account, _ = moves.checked(account, None, (each,), Cost(1), NOW)
-    assert of_account.blocked is not None
+    assert account.own is None
+    assert moves.checked(account, None, (EACH,), Cost(1), NOW)[1].blocked is not None
+    account = moves.hold(account, None, Cost(3), key=Key("bob", "b", "ada"), posting=Posting(at=NOW))[1].account
+    of_account, of_user = moves.checked(account, None, (EACH,), Cost(1), NOW)
+    assert of_account.blocked is None
+    assert of_user.blocked is not None
+    assert of_user.blocked.used == 5
+
+
+def test_what_others_use_is_not_the_use_of_the_accounts_namesake() -> None:
+    """Bob's holds and their ends leave it alone, and its own are counted in both."""
+    bob = Key("bob", "b", "ada")
+    bobs, first = moves.hold(rich(), None, Cost(5), key=bob, posting=Posting(at=NOW))
+    assert moves.checked(first.account, None, (EACH,), Cost(5), NOW)[1].blocked is None
+    mine, second = moves.hold(first.account, None, Cost(4), key=Key("ada", "a"), posting=Posting(at=NOW))
+    assert moves.checked(second.account, None, (EACH,), Cost(2), NOW)[1].blocked is not None
+    ended = moves.resolve(
+        second.account, first.user, bobs, 0, cost_usd_micros=0, key=bob, posting=Posting(at=NOW)
+    ).account
+    assert moves.checked(ended, None, (EACH,), Cost(2), NOW)[1].blocked is not None
+    ended = moves.resolve(ended, None, mine, 1, cost_usd_micros=0, key=Key("ada", "a"), posting=Posting(at=NOW)).account
+    assert moves.checked(ended, None, (EACH,), Cost(4), NOW)[1].blocked is None
+    assert (ended.own, ended.usage.used(NOW)[Span.DAY]) == (ended.usage, (1, 0))
+
+
+def test_a_limit_of_the_accounts_namesake_is_no_others() -> None:
+    """It replaces the one for each user of the same id for that user alone, and warns it alone."""
+    team = replace(rich(), limits=(EACH,), own_limits=(replace(EACH, amount=9),))
+    assert moves.checked(team, None, (), Cost(9), NOW)[1].blocked is None
+    assert moves.checked(team, None, (), Cost(10), NOW)[1].blocked is not None
+    bob = User(account_id="ada", user_id="bob")
+    assert moves.checked(team, bob, (), Cost(6), NOW)[1].blocked is not None
+    daily = Limit(limit_id="daily", window=Span.DAY, amount=10, effect=Effect.WARN)
+    warns = replace(team, limits=(daily,), own_limits=(replace(EACH, effect=Effect.WARN),))
+    _, after = moves.hold(warns, None, Cost(5), key=Key("ada", "a"), posting=Posting(at=NOW))
+    assert [(each.limit.limit_id, each.step) for each in after.notices] == [("daily", 50), ("each", 100)]
+    assert [(each.limit_id, each.scope) for each in after.account.warned] == [
+        ("daily", Scope.ACCOUNT),
+        ("each", Scope.USER),
+    ]
+    assert moves.hold(after.account, None, Cost(1), key=Key("ada", "b"), posting=Posting(at=NOW))[1].notices == ()
 
 
 def test_a_warning_is_given_with_the_hold_that_reaches_it() -> None:

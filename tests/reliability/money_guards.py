@@ -108,6 +108,18 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         worker_test("test_requests.py::test_the_daily_limit_refuses_what_goes_beyond_it"),
     ),
     Guard(
+        "what others use is not the use of the account's namesake",
+        _MONEY + "account.py",
+        (("        own=_own(account, entry),\n", ""),),
+        worker_test("test_accounts.py::test_a_limit_for_each_user_counts_the_use_of_each"),
+    ),
+    Guard(
+        "a limit of the account's namesake stops nobody else",
+        _MONEY + "settings.py",
+        (("account = replace(account, own_limits=limits) if own else replace", "account = replace"),),
+        worker_test("test_accounts.py::test_a_limit_of_one_user_stops_nobody_else[acme]"),
+    ),
+    Guard(
         "what costs nothing exceeds no limit",
         _MONEY + "limits.py",
         (("        elif asked and total > limit.amount", "        elif total > limit.amount"),),

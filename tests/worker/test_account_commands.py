@@ -16,6 +16,7 @@ from shared.core.dependency import Dependency
 from shared.core.events.command_event import CommandEvent
 from shared.core.keys import Key
 from shared.core.money.entries import Move
+from shared.core.money.limits import Scope
 from shared.ports import Envelope, Unavailable
 from shared.worker.account_commands import dead_letter_command, handle_command
 
@@ -336,6 +337,7 @@ async def test_every_field_of_a_command_does_what_it_says(world: World) -> None:
     await send(
         world, of("set_limit", "l2", limit_id="own", window="rolling_24h", credits=3, scope="user", user_id="bob")
     )
+    await send(world, of("set_limit", "l3", limit_id="own", window="day", credits=3, scope="user", user_id="acme"))
     await send(world, of("suspend", "s", reason="unpaid"))
     world.pass_time(1)
     await send(world, of("reactivate", "t"))
@@ -347,6 +349,7 @@ async def test_every_field_of_a_command_does_what_it_says(world: World) -> None:
         ("budget", 5_000_000, "usd_micros")
     ]
     assert [each.limit_id for each in world.store.saved_users["acme", "bob"].limits] == ["own"]
+    assert [(each.limit_id, each.scope) for each in account.own_limits] == [("own", Scope.USER)]
     assert account.suspended_for == ""
     await world.ask(Key("bob", "one", "acme"))
     world.replicate.succeed(world.replicate.only_id)

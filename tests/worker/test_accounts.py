@@ -12,6 +12,7 @@ from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import FROM_THE_APP, KEY, START, World
 from shared import worker
 from shared.core.keys import Key
+from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.lifecycle.state import State
 from shared.core.money.credits import Sums
 from shared.core.money.entries import Move
@@ -147,14 +148,50 @@ async def test_settings_change_without_a_credit_and_go_away(world: World) -> Non
 
 
 async def test_a_users_limit_is_in_the_users_row(world: World) -> None:
-    """And that of a user of the account's id in the account's."""
+    """And that of a user of the account's id in the account's, where it is nobody else's."""
     mine = replace(daily(3), scope=Scope.USER)
     await worker.set_limit(world.deps, "acme", mine, Command(command_id="1"), user_id="bob")
-    await worker.set_limit(world.deps, "acme", daily(9), Command(command_id="2"), user_id="acme")
+    await worker.set_limit(world.deps, "acme", mine, Command(command_id="2"), user_id="acme")
     assert world.store.saved_users["acme", "bob"].limits == (mine,)
-    assert world.account("acme").limits == (daily(9),)
+    assert ("acme", "acme") not in world.store.saved_users
+    assert (world.account("acme").limits, world.account("acme").own_limits) == ((), (mine,))
     await worker.remove_limit(world.deps, "acme", "daily", Command(command_id="3"), scope=Scope.USER, user_id="bob")
     assert not world.store.saved_users["acme", "bob"].limits
+
+
+@pytest.mark.parametrize("whose", ["kim", "acme"])
+async def test_a_limit_of_one_user_stops_nobody_else(world: World, whose: str) -> None:
+    """Also that of the user who has the account's id, and what Kim used is not that user's use."""
+    await world.open_account("acme", 100)
+    limit = replace(daily(2), scope=Scope.USER)
+    await worker.set_limit(world.deps, "acme", limit, Command(command_id="l"), user_id=whose)
+    await ask_thrice(world, "acme")
+    await ask_thrice(world, "kim")
+    opened = {user: [not found.state.ended for found in of(world, user)] for user in ("kim", "acme")}
+    assert opened.pop(whose) == [True, True, False]
+    assert list(opened.values()) == [[True, True, True]]
+    world.books_balance()
+
+
+async def test_a_limit_for_each_user_counts_the_use_of_each(world: World) -> None:
+    """That of the user with the account's id is not that of all."""
+    await world.open_account("acme", 100)
+    limit = replace(daily(2), scope=Scope.USER)
+    await worker.set_limit(world.deps, "acme", limit, Command(command_id="l"))
+    for user in ("kim", "acme", "bob"):
+        await ask_thrice(world, user)
+        assert [not found.state.ended for found in of(world, user)] == [True, True, False]
+
+
+async def ask_thrice(world: World, user_id: str) -> None:
+    """Three requests of one credit each."""
+    for number in range(3):
+        await world.ask(Key(user_id, f"{user_id}-{number}", "acme"))
+
+
+def of(world: World, user_id: str) -> list[AnyGeneration]:
+    """The generations of a user of acme, in the order of their requests."""
+    return [world.saved(Key(user_id, f"{user_id}-{number}", "acme")) for number in range(3)]
 
 
 async def test_a_command_issued_earlier_changes_nothing(world: World) -> None:

@@ -350,6 +350,16 @@ async def test_what_is_beyond_a_users_limit_waits_and_the_others_go_on(one: bool
     assert not world.events or all(event.outcome == "succeeded" for event in world.events)
 
 
+async def test_a_limit_in_flight_of_the_accounts_namesake_is_no_others() -> None:
+    """One of ada's is in flight, and two of another user who used the account before."""
+    world = World(credits=100, plans=plans())
+    await world.open_account()
+    await limit(world, 1, user_id="ada")
+    await ask(world, Key("zed", "first", "ada"), Key("zed", "second", "ada"), *keys(3))
+    await looks(world)
+    assert (sorted(in_flight(world)), parked(world)) == (["first", "g0", "second"], ["g1", "g2"])
+
+
 async def test_a_limit_of_the_account_in_flight_is_one_beside_its_plans() -> None:
     """The smaller one counts; when it is removed, what waits goes on."""
     world = World(credits=100, plans=plans(concurrency=3))

@@ -1,7 +1,8 @@
 """Accounts and users, as they are saved, and the one function that moves credits.
 
 Rules of this file:
-1. An account pays; users belong to it. A user whose account has the same id has no row of its own.
+1. An account pays; users belong to it. A user whose account has the same id has no row of its own: its limits and its
+   use are in the account's. All use is its own until another user holds something, so a person's account has it once.
 2. ``granted == available + held + captured + expired + revoked``. The buckets' available and held credits are the
    account's. An account that breaks this cannot be constructed.
 3. ``moved`` is the only function that changes sums, buckets and windows. It takes them from a ledger entry alone, so
@@ -52,6 +53,7 @@ class Account(Sums):
     ``plan`` is the name of its plan; empty: the default plan.
     ``seq`` and ``head`` are the number and the digest of its last ledger entry, ``moved_at`` its time: the times of an
     account's entries never go back, whatever the workers' clocks say.
+    ``own`` and ``own_limits`` are of the user with the account's id (rule 1). ``own`` is None until others use it.
     """
 
     account_id: str
@@ -67,6 +69,8 @@ class Account(Sums):
     warned: tuple[Warned, ...] = ()
     running: Running | None = None
     stamps: Stamps = ()
+    own: Usage | None = None
+    own_limits: tuple[Limit, ...] = ()
     seq: int = 0
     head: str = ""
     moved_at: datetime = NEVER_MOVED
@@ -122,6 +126,7 @@ def moved(account: Account, entry: LedgerEntry) -> Account:
         revoked=account.revoked + entry.revoked,
         buckets=changed(account.buckets, entry.buckets),
         usage=used(account.usage, entry, account.zone),
+        own=_own(account, entry),
         seq=entry.seq,
         head=entry.digest,
         moved_at=entry.at,
@@ -135,6 +140,13 @@ def used(usage: Usage, entry: LedgerEntry, zone: str) -> Usage:
     if entry.move is Move.RESOLVE and entry.held_at is not None:
         return usage.changed(entry.held_at, entry.held + entry.captured, entry.usd_micros)
     return usage
+
+
+def _own(account: Account, entry: LedgerEntry) -> Usage | None:
+    """The windows of the user with the account's id (rule 1): what others use leaves them as they are."""
+    if account.own is None:
+        return account.usage if entry.move is Move.HOLD and entry.user_id != entry.account_id else None
+    return used(account.own, entry, account.zone) if entry.user_id == entry.account_id else account.own
 
 
 def is_newer(stamps: Stamps, setting: str, issued_at: datetime, command_id: str) -> bool:

@@ -9,7 +9,7 @@ Rules of this file:
 4. A sentence about a limit in USD speaks of percent, because what Darkroom pays is never quoted (core/reasons.py). So
    does one about the app's limit: what all customers use together is no customer's business.
 5. A user's own limits are in the user's row. An account's limits of scope ``user`` hold for each of its users. A user
-   whose account has the same id has no row: all of the account's use is that user's.
+   whose account has the same id has no row: its own limits and its own use are in the account's.
 6. A limit on generations in flight is no window: nothing of it is checked here, because it never refuses. What is
    beyond it waits for a turn (core/turns). Of several the smallest counts.
 """

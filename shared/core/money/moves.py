@@ -142,17 +142,23 @@ def checked(
     """The limits' answers for the account's use and for the user's. ``limits`` are the plan's.
 
     A limit of the account replaces the plan's of the same scope and id, and one of the user replaces both. ``only``
-    leaves out limits of another effect.
+    leaves out limits of another effect. Without a ``user`` it is the one with the account's id, who shares the
+    account's memory of warnings: the second answer's is that of both.
     """
-    at, mine = max(at, account.moved_at), user.limits if user else ()
+    at, mine = max(at, account.moved_at), user.limits if user else account.own_limits
     every = laid_over(limits, account.limits, mine)
     if only is not None:
         every = tuple([limit for limit in every if limit.effect is only])
-    on_user = [limit for limit in every if user is not None and limit.scope is Scope.USER]
-    on_account = [limit for limit in every if user is None or limit.scope is not Scope.USER]
-    ground = Ground(account.usage, account.warned, account.zone, at)
-    ofuser = Ground(user.usage, user.warned, account.zone, at) if user else ground
-    return check(on_account, ground, cost, approvals), check(on_user, ofuser, cost, approvals)
+    of_account = check(
+        [limit for limit in every if limit.scope is not Scope.USER],
+        Ground(account.usage, account.warned, account.zone, at),
+        cost,
+        approvals,
+    )
+    own = account.usage if account.own is None else account.own
+    usage, warned = (user.usage, user.warned) if user else (own, of_account.warned)
+    on_user = [limit for limit in every if limit.scope is Scope.USER]
+    return of_account, check(on_user, Ground(usage, warned, account.zone, at), cost, approvals)
 
 
 def hold(
@@ -174,12 +180,11 @@ def hold(
     sums = Sums(available=-cost.credits, held=cost.credits)
     by = replace(posting, by=BY_USER)
     so_far = post(so_far, Move.HOLD, row_key(key), by, sums, held(parts), **facts)
-    after, entry = so_far.account, so_far.entries[-1]
-    if answers[0].notices:
-        after = replace(after, warned=answers[0].warned)
+    after, entry, notices = so_far.account, so_far.entries[-1], both(*answers).notices
+    if notices:
+        after = replace(after, warned=answers[1 if user is None else 0].warned)
     if user is not None:
         user = replace(user, usage=used(user.usage, entry, account.zone), warned=answers[1].warned)
-    notices = both(*answers).notices
     return Hold(parts, at, cost.usd_micros), Moved(after, so_far.entries, user, notices)
 
 

@@ -126,19 +126,20 @@ def reactivate(account: Account, *, order: Order, posting: Posting) -> Moved:
 
 
 def set_limit(account: Account, user: User | None, limit: Limit, *, order: Order, posting: Posting) -> Moved:
-    """Set a limit of the account, or of a user with a row of its own. It replaces one of the same scope and id."""
+    """Set a limit of the account, or of one of its users. It replaces one of the same scope and id."""
     if limit.scope is Scope.APP:
         raise ValueError("a limit of the whole app is no limit of an account")
     if user is not None and limit.scope is not Scope.USER:
         raise ValueError("the limit of a user has the scope user")
-    holder, name = user or account, _limit_setting(limit.scope, limit.limit_id)
-    if len({stamp.setting for stamp in holder.stamps if stamp.setting.startswith("limit:")} | {name}) > MOST_LIMITS:
+    had, stamps = _had(account, user)
+    name = _limit_setting(account, user, limit.scope, limit.limit_id)
+    if len({stamp.setting for stamp in stamps if stamp.setting.startswith("limit:")} | {name}) > MOST_LIMITS:
         raise ValueError(f"there are at most {MOST_LIMITS} limits, removed ones among them: use the id of an old one")
     amount = f"{limit.amount} {limit.unit}"
     in_flight = limit.window is Span.IN_FLIGHT
     does = f"at most {amount} in flight" if in_flight else f"{limit.effect} at {amount} per {limit.window}"
     said = f"limit {limit.limit_id}: {does} for the {limit.scope}"
-    limits = tuple(sorted(laid_over(holder.limits, (limit,)), key=lambda each: (each.scope, each.limit_id)))
+    limits = tuple(sorted(laid_over(had, (limit,)), key=lambda each: (each.scope, each.limit_id)))
     return _limited(account, user, limits, name, Move.SET_LIMIT, order, posting, said)
 
 
@@ -146,9 +147,9 @@ def remove_limit(
     account: Account, user: User | None, scope: Scope, limit_id: str, *, order: Order, posting: Posting
 ) -> Moved:
     """Take a limit away. The id of no limit leaves everything as it is, but for its stamp."""
-    holder = user or account
-    limits = tuple(each for each in holder.limits if (each.scope, each.limit_id) != (scope, limit_id))
-    name, said = _limit_setting(scope, limit_id), f"no limit {limit_id} for the {scope}"
+    had, _ = _had(account, user)
+    limits = tuple(each for each in had if (each.scope, each.limit_id) != (scope, limit_id))
+    name, said = _limit_setting(account, user, scope, limit_id), f"no limit {limit_id} for the {scope}"
     return _limited(account, user, limits, name, Move.REMOVE_LIMIT, order, posting, said)
 
 
@@ -162,25 +163,26 @@ def _limited(  # noqa: PLR0913, PLR0917  # each is a fact of the command
     posting: Posting,
     said: str,
 ) -> Moved:
-    so_far, stamps = brought(account, posting), (user or account).stamps
+    so_far, (had, stamps) = brought(account, posting), _had(account, user)
     of_user = {"user_id": user.user_id} if user else {}
     if not is_newer(stamps, setting, order.issued_at, order.command_id):
         return _recorded(so_far, move, order, posting, said, superseded=True, **of_user)
     stamps = stamped(stamps, setting, order.issued_at, order.command_id)
-    if user is not None:
-        warned = _still_warned(user, limits)
+    own, changed = _is_own(account, user), set(had) ^ set(limits)
+    if user is not None and not own:
+        warned = _still_warned(user.warned, changed)
         so_far = replace(so_far, user=replace(user, limits=limits, warned=warned, stamps=stamps))
     else:
-        account = so_far.account
-        changed = replace(account, limits=limits, warned=_still_warned(account, limits), stamps=stamps)
-        so_far = replace(so_far, account=changed)
+        account = replace(so_far.account, warned=_still_warned(account.warned, changed), stamps=stamps)
+        account = replace(account, own_limits=limits) if own else replace(account, limits=limits)
+        so_far = replace(so_far, account=account)
     return _recorded(so_far, move, order, posting, said, superseded=False, **of_user)
 
 
-def _still_warned(holder: Account | User, limits: tuple[Limit, ...]) -> tuple[Warned, ...]:
+def _still_warned(warned: tuple[Warned, ...], changed: set[Limit]) -> tuple[Warned, ...]:
     """The memory of warnings (rule 5): that of a limit which has changed is forgotten."""
-    changed = {(each.scope, each.limit_id) for each in set(holder.limits) ^ set(limits)}
-    return tuple([each for each in holder.warned if (each.scope, each.limit_id) not in changed])
+    names = {(each.scope, each.limit_id) for each in changed}
+    return tuple([each for each in warned if (each.scope, each.limit_id) not in names])
 
 
 def _stand(account: Account, standing: Standing, reason: str, move: Move, order: Order, posting: Posting) -> Moved:
@@ -200,8 +202,20 @@ def _recorded(
     return post(so_far, move, order.command_id, posting, Sums(), (), **facts)
 
 
-def _limit_setting(scope: Scope, limit_id: str) -> str:
-    return f"limit:{scope}:{limit_id}"
+def _had(account: Account, user: User | None) -> tuple[tuple[Limit, ...], Stamps]:
+    """The limits that a command is about, and the stamps beside them."""
+    if user is not None and not _is_own(account, user):
+        return user.limits, user.stamps
+    return account.limits if user is None else account.own_limits, account.stamps
+
+
+def _is_own(account: Account, user: User | None) -> bool:
+    """Whether it is the user with the account's id, who has no row (account.py, rule 1)."""
+    return user is not None and user.user_id == account.account_id
+
+
+def _limit_setting(account: Account, user: User | None, scope: Scope, limit_id: str) -> str:
+    return f"limit:{'own' if _is_own(account, user) else scope}:{limit_id}"
 
 
 def _text(name: str, value: str, most: int) -> None:

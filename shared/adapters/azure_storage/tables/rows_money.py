@@ -68,6 +68,9 @@ def account_row(account: Account) -> Row:
         **(json_columns("approvers", account.approvers) if account.approvers else {}),
         **_listed("buckets", [[*_terms(each.terms), each.available, each.held] for each in account.buckets]),
         **_use(account),
+        "shared": True if account.own is not None else None,
+        **(_windows(account.own, "own_") if account.own is not None else {}),
+        **_listed("own_limits", _limits(account.own_limits)),
         "running": json_columns("running", _running(running))["running"] if running else None,
         "seq": account.seq,
         "head": account.head or None,
@@ -90,6 +93,8 @@ def account_of(row: Mapping[str, Any]) -> Account:
             approvers=columns.texts("approvers"),
             buckets=_items(columns, "buckets", lambda each: Bucket(_terms_of(each), _int(each[4]), _int(each[5]))),
             **_use_of(columns),
+            own=_windows_of(columns, "own_") if columns.maybe("shared", bool) else None,
+            own_limits=_items(columns, "own_limits", _limit_of),
             running=next(iter(_items(columns, "running", _running_of)), None),
             seq=columns.get("seq", int),
             head=columns.maybe("head", str) or "",
@@ -112,11 +117,8 @@ def user_of(row: Mapping[str, Any]) -> User:
 
 def _use(holder: Account | User) -> Row:
     """The columns that accounts and users share: windows, limits, warnings, stamps."""
-    usage = holder.usage
-    calendar = [[_text(each.start), _text(each.end), each.credits, each.usd_micros] for each in usage.calendar]
     return {
-        **_listed("calendar", calendar),
-        **_listed("slots", [list(slot) for slot in usage.slots]),
+        **_windows(holder.usage),
         **limit_columns(holder),
         **_listed("warned", [[each.limit_id, each.scope, each.step, _text(each.until)] for each in holder.warned]),
     }
@@ -124,11 +126,30 @@ def _use(holder: Account | User) -> Row:
 
 def limit_columns(holder: Account | User | AppLimits) -> Row:
     """Limits and the stamps of settings: those of the app, as those of an account or a user."""
-    limits = [[each.limit_id, each.window, each.amount, each.unit, each.effect, each.scope] for each in holder.limits]
     return {
-        **_listed("limits", limits),
+        **_listed("limits", _limits(holder.limits)),
         **_listed("stamps", [[each.setting, _text(each.issued_at), each.command_id] for each in holder.stamps]),
     }
+
+
+def _limits(limits: tuple[Limit, ...]) -> list[Any]:
+    return [[each.limit_id, each.window, each.amount, each.unit, each.effect, each.scope] for each in limits]
+
+
+def _windows(usage: Usage, prefix: str = "") -> Row:
+    """The columns of windows. Those of the user with the account's id have a prefix."""
+    calendar = [[_text(each.start), _text(each.end), each.credits, each.usd_micros] for each in usage.calendar]
+    slots = [list(slot) for slot in usage.slots]
+    return {**_listed(f"{prefix}calendar", calendar), **_listed(f"{prefix}slots", slots)}
+
+
+def _windows_of(columns: Columns, prefix: str = "") -> Usage:
+    name = f"{prefix}calendar"
+    slots = _items(columns, f"{prefix}slots", lambda each: (_int(each[0]), _int(each[1]), _int(each[2])))
+    calendar = _items(columns, name, lambda each: Window(_time(each[0]), _time(each[1]), _int(each[2]), _int(each[3])))
+    if len(calendar) not in (0, len(CALENDAR)):
+        raise columns.unreadable(name)
+    return Usage(calendar, slots, (sum(slot[1] for slot in slots), sum(slot[2] for slot in slots)))
 
 
 def app_limits_of(columns: Columns) -> AppLimits:
@@ -137,15 +158,8 @@ def app_limits_of(columns: Columns) -> AppLimits:
 
 
 def _use_of(columns: Columns) -> dict[str, Any]:
-    slots = _items(columns, "slots", lambda each: (_int(each[0]), _int(each[1]), _int(each[2])))
-    calendar = _items(
-        columns, "calendar", lambda each: Window(_time(each[0]), _time(each[1]), _int(each[2]), _int(each[3]))
-    )
-    if len(calendar) not in (0, len(CALENDAR)):
-        raise columns.unreadable("calendar")
-    total = (sum(slot[1] for slot in slots), sum(slot[2] for slot in slots))
     return {
-        "usage": Usage(calendar, slots, total),
+        "usage": _windows_of(columns),
         "limits": _items(columns, "limits", _limit_of),
         "warned": _items(
             columns, "warned", lambda each: Warned(str(each[0]), Scope(each[1]), _int(each[2]), _time(each[3]))
