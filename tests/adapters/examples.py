@@ -350,7 +350,7 @@ def uses(scope: Scope) -> dict[str, Any]:
             usd,
             Limit(limit_id="o'brien", window=Span.DAY, amount=1_000_000_000, effect=Effect.APPROVE, scope=scope),
         ),
-        "warned": (Warned("all", scope, 80, LATER),),
+        "warned": (Warned("all", scope, 80, LATER, "0 usd_micros in rolling_24h"), Warned("old", scope, 50, LATER)),
         "stamps": (Stamp("limit:all", NOW, "command-1"), Stamp("name", LATER, "🗼")),
     }
 

@@ -22,14 +22,25 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a step of a limit is noticed once in a window",
         CORE + "money/moves.py",
-        (("        after = replace(after, warned=answers[0].warned)\n", "        after = replace(after)\n"),),
+        (
+            (
+                "        after = replace(after, warned=answers[1 if user is None else 0].warned)\n",
+                "        after = replace(after)\n",
+            ),
+        ),
         worker_test("test_limits.py::test_a_warning_is_published_once_for_each_step"),
     ),
     Guard(
         "a limit that was changed warns anew",
-        CORE + "money/settings.py",
-        ((" if (each.scope, each.limit_id) not in changed])", " if changed or True])"),),
+        CORE + "money/limits.py",
+        ((' and each.terms in ("", _terms(limit))', ""),),
         worker_test("test_limits.py::test_a_limit_that_was_changed_warns_anew_and_the_same_limit_does_not"),
+    ),
+    Guard(
+        "a limit that a plan change has changed warns anew",
+        CORE + "money/limits.py",
+        (("each.until, _terms(limit))\n", "each.until)\n"),),
+        worker_test("test_limits.py::test_a_plan_that_warns_at_another_amount_warns_anew"),
     ),
     Guard(
         "what needs an approval holds nothing without it",

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dev.fakes.accounts import daily
+from dev.fakes.catalogs import REAL_PLANS
 from dev.fakes.messenger import REQUESTS
 from dev.fakes.world import KEY, World, facts
 from shared import worker
@@ -15,6 +16,7 @@ from shared.core.lifecycle.state import State
 from shared.core.money.allowance import Allowance, Period
 from shared.core.money.entries import Move
 from shared.core.money.limits import Effect, Limit, Scope, Unit
+from shared.core.money.plans import Plans
 from shared.core.money.windows import Span
 from shared.core.reasons import Reason
 from shared.core.requests.parsing import parse_request
@@ -108,6 +110,43 @@ async def test_a_window_has_warnings_of_its_own() -> None:
     world.pass_time(3600)
     await world.ask(Key("ada", "3"), num_outputs=2)
     assert [event.key and event.key.generation_id for event in world.messenger.warnings] == ["1", "3"]
+
+
+def warns(amount: int) -> Limit:
+    """A limit of a plan, by the id that all plans' limits of this kind have."""
+    return Limit(limit_id="plan-month-credits-warn", window=Span.MONTH, amount=amount, effect=Effect.WARN)
+
+
+async def test_a_plan_that_warns_at_another_amount_warns_anew() -> None:
+    """After an upgrade and after a change of the file: plans' limits share their ids."""
+    small, large = (replace(REAL_PLANS["premium"], name=f"to-{n}", limits=(warns(n),)) for n in (4, 20))
+    world = World(100, plans=Plans("t", {**REAL_PLANS, "to-4": small, "to-20": large}, "free"))
+    await worker.grant(world.deps, "ada", 100, grant_id="g")
+    await worker.set_plan(world.deps, "ada", "to-4", Command(command_id="small"))
+    await world.ask(Key("ada", "1"), num_outputs=4)
+    world.pass_time(1)
+    await worker.set_plan(world.deps, "ada", "to-20", Command(command_id="large"))
+    for number in range(2, 6):
+        await world.ask(Key("ada", f"{number}"), num_outputs=4)
+    warned = [(event.notice.limit.amount, event.notice.step) for event in world.messenger.warnings]
+    assert warned == [(4, 100), (20, 50), (20, 80), (20, 100)]
+    assert len(world.account().warned) == 1
+
+
+@pytest.mark.parametrize("user_id", ["kim", "acme"])
+async def test_a_limit_for_each_user_that_was_changed_warns_each_anew(user_id: str) -> None:
+    """The memory is in the users' rows, and the command changes the account's."""
+    world, limit = await team(), replace(daily(2), scope=Scope.USER, effect=Effect.WARN)
+    await worker.set_limit(world.deps, "acme", limit, Command(command_id="2"))
+    await world.ask(Key(user_id, "1", "acme"), num_outputs=2)
+    world.pass_time(1)
+    await worker.set_limit(world.deps, "acme", replace(limit, amount=6), Command(command_id="6"))
+    await world.ask(Key(user_id, "2", "acme"))
+    world.pass_time(1)
+    await worker.set_limit(world.deps, "acme", replace(limit, window=Span.WEEK), Command(command_id="week"))
+    await world.ask(Key(user_id, "3", "acme"))
+    warned = [(event.notice.limit.amount, event.notice.step) for event in world.messenger.warnings]
+    assert warned == [(2, 100), (6, 50), (2, 100)]
 
 
 async def test_a_limit_that_was_changed_warns_anew_and_the_same_limit_does_not() -> None:

@@ -118,12 +118,17 @@ class Exceeded:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """The highest step of a ``warn`` limit that was published, to be remembered until a time."""
+    """The highest step of a ``warn`` limit that was published, to be remembered until a time.
+
+    ``terms`` are the limit's at that time: one of another amount or window warns anew, whoever changed it (a command or
+    the file of plans), and in whatever row its memory is. Empty terms are those of any limit of this scope and id.
+    """
 
     limit_id: str
     scope: Scope
     step: int
     until: datetime
+    terms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +254,8 @@ def _published(limit: Limit, ground: Ground) -> int:
     """The highest step that was published in this window."""
     highest = 0
     for each in ground.warned:
-        if each.limit_id == limit.limit_id and each.scope is limit.scope and ground.at < each.until:
+        mine = each.limit_id == limit.limit_id and each.scope is limit.scope and each.terms in ("", _terms(limit))
+        if mine and ground.at < each.until:
             highest = max(highest, each.step)
     return highest
 
@@ -260,8 +266,17 @@ def _remembered(notices: list[Notice], ground: Ground) -> tuple[Warned, ...]:
         return ground.warned
     replaced = {(notice.limit.scope, notice.limit.limit_id) for notice in notices}
     kept = [each for each in ground.warned if ground.at < each.until and (each.scope, each.limit_id) not in replaced]
-    new = [Warned(each.limit.limit_id, each.limit.scope, each.step, each.until) for each in notices]
+    limits = [each.limit for each in notices]
+    new = [
+        Warned(limit.limit_id, limit.scope, each.step, each.until, _terms(limit))
+        for limit, each in zip(limits, notices, strict=True)
+    ]
     return (*kept, *new)
+
+
+def _terms(limit: Limit) -> str:
+    """What makes a limit's steps others."""
+    return f"{limit.amount} {limit.unit} in {limit.window}"
 
 
 def _until(limit: Limit, ground: Ground) -> datetime:

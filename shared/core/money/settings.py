@@ -7,7 +7,7 @@ Rules of this file:
 3. A plan change says what becomes of the running allowance (allowance.py, rule 5), in the same entry. That alone moves
    credits, in the order of arrival.
 4. A limit that is removed leaves its stamp, so that an older ``set_limit`` which comes later does not bring it back.
-5. A limit that is changed warns anew, because its steps are others. The same limit set again does not.
+5. A limit that is changed warns anew, because its steps are others (limits.py). The same limit set again does not.
 6. A new zone is for the next window and the next period. What runs keeps its end.
 """
 
@@ -21,7 +21,7 @@ from shared.core.money.account import Account, Stamps, Standing, User, is_newer,
 from shared.core.money.allowance import Allowance, Becomes
 from shared.core.money.credits import Sums
 from shared.core.money.entries import Move
-from shared.core.money.limits import MOST_LIMITS, Limit, Scope, Warned, laid_over
+from shared.core.money.limits import MOST_LIMITS, Limit, Scope, laid_over
 from shared.core.money.moves import Moved, Posting, brought, post
 from shared.core.money.windows import Span, zone_of
 from shared.core.values import replace
@@ -163,26 +163,19 @@ def _limited(  # noqa: PLR0913, PLR0917  # each is a fact of the command
     posting: Posting,
     said: str,
 ) -> Moved:
-    so_far, (had, stamps) = brought(account, posting), _had(account, user)
+    so_far, (_, stamps) = brought(account, posting), _had(account, user)
     of_user = {"user_id": user.user_id} if user else {}
     if not is_newer(stamps, setting, order.issued_at, order.command_id):
         return _recorded(so_far, move, order, posting, said, superseded=True, **of_user)
     stamps = stamped(stamps, setting, order.issued_at, order.command_id)
-    own, changed = _is_own(account, user), set(had) ^ set(limits)
+    own = _is_own(account, user)
     if user is not None and not own:
-        warned = _still_warned(user.warned, changed)
-        so_far = replace(so_far, user=replace(user, limits=limits, warned=warned, stamps=stamps))
+        so_far = replace(so_far, user=replace(user, limits=limits, stamps=stamps))
     else:
-        account = replace(so_far.account, warned=_still_warned(account.warned, changed), stamps=stamps)
+        account = replace(so_far.account, stamps=stamps)
         account = replace(account, own_limits=limits) if own else replace(account, limits=limits)
         so_far = replace(so_far, account=account)
     return _recorded(so_far, move, order, posting, said, superseded=False, **of_user)
-
-
-def _still_warned(warned: tuple[Warned, ...], changed: set[Limit]) -> tuple[Warned, ...]:
-    """The memory of warnings (rule 5): that of a limit which has changed is forgotten."""
-    names = {(each.scope, each.limit_id) for each in changed}
-    return tuple([each for each in warned if (each.scope, each.limit_id) not in names])
 
 
 def _stand(account: Account, standing: Standing, reason: str, move: Move, order: Order, posting: Posting) -> Moved:

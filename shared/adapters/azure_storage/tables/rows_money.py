@@ -120,7 +120,7 @@ def _use(holder: Account | User) -> Row:
     return {
         **_windows(holder.usage),
         **limit_columns(holder),
-        **_listed("warned", [[each.limit_id, each.scope, each.step, _text(each.until)] for each in holder.warned]),
+        **_listed("warned", [_warned(each) for each in holder.warned]),
     }
 
 
@@ -161,11 +161,18 @@ def _use_of(columns: Columns) -> dict[str, Any]:
     return {
         "usage": _windows_of(columns),
         "limits": _items(columns, "limits", _limit_of),
-        "warned": _items(
-            columns, "warned", lambda each: Warned(str(each[0]), Scope(each[1]), _int(each[2]), _time(each[3]))
-        ),
+        "warned": _items(columns, "warned", _warned_of),
         "stamps": _items(columns, "stamps", _stamp_of),
     }
+
+
+def _warned(each: Warned) -> list[Any]:
+    return [each.limit_id, each.scope, each.step, _text(each.until), *([each.terms] if each.terms else [])]
+
+
+def _warned_of(each: list[Any]) -> Warned:
+    terms = str(each[4]) if len(each) > 4 else ""
+    return Warned(str(each[0]), Scope(each[1]), _int(each[2]), _time(each[3]), terms)
 
 
 def _stamp_of(each: list[Any]) -> Stamp:
