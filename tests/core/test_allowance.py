@@ -209,6 +209,19 @@ def test_a_change_from_a_plan_without_allowance_grants_that_of_this_period() -> 
         assert brought(after.account, middle + timedelta(days=1)).entries == ()
 
 
+@pytest.mark.parametrize(("becomes", "granted"), [(Becomes.KEPT, 100), (Becomes.ENDED, 100), (Becomes.PRORATED, 70)])
+def test_an_account_whose_first_command_is_its_plan_begins_on_that_plan(becomes: Becomes, granted: int) -> None:
+    """It never had the default plan, so nothing of that plan's allowance is posted, kept or taken off."""
+    default = replace(MONTHLY, credits=20)
+    first = planned(NEW, becomes, datetime(2026, 11, 10, tzinfo=UTC), old=default, new=MONTHLY)
+    assert first.entries[0].move is Move.SET_PLAN
+    assert (first.account.available, first.account.granted) == (granted, granted)
+    assert planned(NEW, becomes, FIRST, old=default, new=None).account.granted == 0
+    named = settings.suspend(NEW, "unpaid", order=Order(FIRST, "s"), posting=Posting(at=FIRST, allowance=default))
+    later = planned(named.account, Becomes.KEPT, FIRST, old=default, new=MONTHLY)
+    assert later.account.granted == 20
+
+
 def test_a_change_to_a_plan_without_allowance() -> None:
     """Kept, half of it, or nothing of it."""
     middle = datetime(2026, 11, 16, tzinfo=UTC)

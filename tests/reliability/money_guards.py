@@ -73,6 +73,12 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         core_test("test_allowance.py::test_a_period_is_granted_exactly_once"),
     ),
     Guard(
+        "an account begins on the plan of its first command",
+        _MONEY + "settings.py",
+        (("brought(account, posting) if account.seq else Moved(account)", "brought(account, posting)"),),
+        core_test("test_allowance.py::test_an_account_whose_first_command_is_its_plan_begins_on_that_plan[kept-100]"),
+    ),
+    Guard(
         "a period without an allowance rolls nothing over",
         _MONEY + "moves.py",
         (("    elif posting.allowance is None and account.running is not None:\n", "    elif not posting:\n"),),

@@ -93,11 +93,14 @@ def set_account(account: Account, settings: Settings, *, order: Order, posting: 
 def set_plan(
     account: Account, plan: str, becomes: Becomes, new: Allowance | None, *, order: Order, posting: Posting
 ) -> Moved:
-    """Change the plan. ``posting`` has the allowance of the plan before, ``new`` is that of the plan after."""
+    """Change the plan. ``posting`` has the allowance of the plan before, ``new`` is that of the plan after.
+
+    An account that begins with this command had no plan before, so nothing of the default plan is due.
+    """
     if not is_id(plan):
         raise ValueError("plan must be the name of a plan")
     said = f"plan {plan}, allowance {becomes}"
-    so_far = brought(account, posting)
+    so_far = brought(account, posting) if account.seq else Moved(account)
     account = so_far.account
     if not is_newer(account.stamps, "plan", order.issued_at, order.command_id):
         return _recorded(so_far, Move.SET_PLAN, order, posting, said, superseded=True)
