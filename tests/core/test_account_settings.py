@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.money import moves, settings
-from shared.core.money.account import Account, Standing, User
+from shared.core.money.account import Account, Stamp, Standing, User
 from shared.core.money.allowance import Becomes
+from shared.core.money.app_limits import NO_LIMITS, limit_removed, limit_set
 from shared.core.money.credits import SUMS
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import MOST_LIMITS, Effect, Limit, Scope
@@ -181,8 +182,40 @@ def test_the_number_of_limits_is_bounded() -> None:
         account = settings.set_limit(account, None, limit, order=order(number), posting=OPS).account
     with pytest.raises(ValueError, match="at most 50 limits"):
         settings.set_limit(account, None, DAILY, order=order(99), posting=OPS)
+    with pytest.raises(ValueError, match="at most 50 limits"):
+        settings.remove_limit(account, None, Scope.ACCOUNT, "none", order=order(99), posting=OPS)
+    mine, acme = replace(DAILY, scope=Scope.USER), User(account_id="acme", user_id="acme")
+    with pytest.raises(ValueError, match="at most 50 limits"):
+        settings.set_limit(account, acme, mine, order=order(99), posting=OPS)
     again = settings.set_limit(account, None, replace(DAILY, limit_id="l7", amount=1), order=order(99), posting=OPS)
     assert len(again.account.limits) == MOST_LIMITS
+    gone = settings.remove_limit(account, None, Scope.ACCOUNT, "l7", order=order(99), posting=OPS)
+    assert (len(gone.account.limits), len(gone.account.stamps)) == (MOST_LIMITS - 1, MOST_LIMITS)
+
+
+def test_a_row_that_has_too_many_stamps_already_takes_its_own_ids() -> None:
+    """An older version let a removal of any id leave one. Each id that is there can be used and removed."""
+    stamps = tuple(Stamp(f"limit:account:l{number:03}", NOW, "c") for number in range(300))
+    full = replace(NEW, stamps=stamps)
+    with pytest.raises(ValueError, match="at most 50 limits"):
+        settings.set_limit(full, None, DAILY, order=order(1), posting=OPS)
+    used = settings.set_limit(full, None, replace(DAILY, limit_id="l007"), order=order(1), posting=OPS).account
+    assert [each.limit_id for each in used.limits] == ["l007"]
+    assert not settings.remove_limit(used, None, Scope.ACCOUNT, "l007", order=order(2), posting=OPS).account.limits
+
+
+def test_the_number_of_the_apps_limits_is_bounded() -> None:
+    """Of those that are set and of those that are removed alike, and each that is there can be removed."""
+    found = NO_LIMITS
+    for number in range(MOST_LIMITS):
+        found = limit_removed(found, f"l{number}", order(number)) or found
+    with pytest.raises(ValueError, match="at most 50 limits"):
+        limit_removed(found, "none", order(99))
+    with pytest.raises(ValueError, match="at most 50 limits"):
+        limit_set(found, replace(DAILY, scope=Scope.APP), order(99))
+    full = limit_set(found, replace(DAILY, limit_id="l7", scope=Scope.APP), order(99))
+    assert full is not None
+    assert limit_removed(full, "l7", order(100)) is not None
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,15 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         worker_test("test_accounts.py::test_a_limit_of_one_user_stops_nobody_else[acme]"),
     ),
     Guard(
+        "removed limits are bounded, as those that are set",
+        _MONEY + "settings.py",
+        (
+            ("    check_room((stamp.setting for", "    tuple((stamp.setting for"),
+            ('("limit:")), setting)', '("limit:")))'),
+        ),
+        core_test("test_account_settings.py::test_the_number_of_limits_is_bounded"),
+    ),
+    Guard(
         "what costs nothing exceeds no limit",
         _MONEY + "limits.py",
         (("        elif asked and total > limit.amount", "        elif total > limit.amount"),),

@@ -10,7 +10,7 @@ Rules of this file:
 from dataclasses import dataclass
 
 from shared.core.money.account import Stamps, is_newer, stamped
-from shared.core.money.limits import MOST_LIMITS, Limit, laid_over
+from shared.core.money.limits import Limit, check_room, laid_over
 from shared.core.money.settings import Order
 
 
@@ -28,14 +28,14 @@ NO_LIMITS = AppLimits()
 
 def limit_set(found: AppLimits, limit: Limit, order: Order) -> AppLimits | None:
     """The limits after a command; None if a newer one is in force. Raises ValueError if there would be too many."""
-    if len({stamp.setting for stamp in found.stamps} | {limit.limit_id}) > MOST_LIMITS:
-        raise ValueError(f"there are at most {MOST_LIMITS} limits, removed ones among them: use the id of an old one")
+    check_room((stamp.setting for stamp in found.stamps), limit.limit_id)
     limits = tuple(sorted(laid_over(found.limits, (limit,)), key=lambda each: each.limit_id))
     return _changed(found, limit.limit_id, limits, order)
 
 
 def limit_removed(found: AppLimits, limit_id: str, order: Order) -> AppLimits | None:
-    """The limits without one; None if a newer command is in force."""
+    """The limits without one; None if a newer command is in force. Raises ValueError as ``limit_set`` does."""
+    check_room((stamp.setting for stamp in found.stamps), limit_id)
     return _changed(found, limit_id, tuple(each for each in found.limits if each.limit_id != limit_id), order)
 
 

@@ -33,7 +33,9 @@ MOST_IN_FLIGHT = 100_000
 #: The windows in sentences.
 _PER = {span: f"per {span}" for span in CALENDAR} | {Span.ROLLING_24H: "in 24 hours"}
 
-#: A row has at most this many limits and memories of removed ones, because all of it is read with every message.
+#: A row has at most this many limits and memories of removed ones, because all of it is read with every message. No
+#: memory is forgotten for its age: a command waits for as long as a dependency is down, and a dead letter is sent again
+#: whenever somebody does it, so an older ``set_limit`` may come at any time.
 MOST_LIMITS = 50
 
 
@@ -159,6 +161,16 @@ class Ground:
     warned: tuple[Warned, ...]
     zone: str
     at: datetime
+
+
+def check_room(settings: Iterable[str], setting: str) -> None:
+    """Raise ValueError if a limit would be one too many for its row, whether it is set or removed.
+
+    A removal that is refused is not missed: an older command for that id is one too many as well.
+    """
+    names = set(settings)
+    if setting not in names and len(names) >= MOST_LIMITS:
+        raise ValueError(f"there are at most {MOST_LIMITS} limits, removed ones among them: use the id of an old one")
 
 
 def laid_over(*layers: Iterable[Limit]) -> tuple[Limit, ...]:

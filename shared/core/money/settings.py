@@ -7,6 +7,7 @@ Rules of this file:
 3. A plan change says what becomes of the running allowance (allowance.py, rule 5), in the same entry. That alone moves
    credits, in the order of arrival.
 4. A limit that is removed leaves its stamp, so that an older ``set_limit`` which comes later does not bring it back.
+   Stamps are never forgotten, so their number is bounded: a command with an id that would be one too many is refused.
 5. A limit that is changed warns anew, because its steps are others (limits.py). The same limit set again does not.
 6. A new zone is for the next window and the next period. What runs keeps its end.
 """
@@ -21,7 +22,7 @@ from shared.core.money.account import Account, Stamps, Standing, User, is_newer,
 from shared.core.money.allowance import Allowance, Becomes
 from shared.core.money.credits import Sums
 from shared.core.money.entries import Move
-from shared.core.money.limits import MOST_LIMITS, Limit, Scope, laid_over
+from shared.core.money.limits import Limit, Scope, check_room, laid_over
 from shared.core.money.moves import Moved, Posting, brought, post
 from shared.core.money.windows import Span, zone_of
 from shared.core.values import replace
@@ -134,10 +135,8 @@ def set_limit(account: Account, user: User | None, limit: Limit, *, order: Order
         raise ValueError("a limit of the whole app is no limit of an account")
     if user is not None and limit.scope is not Scope.USER:
         raise ValueError("the limit of a user has the scope user")
-    had, stamps = _had(account, user)
+    had, _ = _had(account, user)
     name = _limit_setting(account, user, limit.scope, limit.limit_id)
-    if len({stamp.setting for stamp in stamps if stamp.setting.startswith("limit:")} | {name}) > MOST_LIMITS:
-        raise ValueError(f"there are at most {MOST_LIMITS} limits, removed ones among them: use the id of an old one")
     amount = f"{limit.amount} {limit.unit}"
     in_flight = limit.window is Span.IN_FLIGHT
     does = f"at most {amount} in flight" if in_flight else f"{limit.effect} at {amount} per {limit.window}"
@@ -149,7 +148,7 @@ def set_limit(account: Account, user: User | None, limit: Limit, *, order: Order
 def remove_limit(
     account: Account, user: User | None, scope: Scope, limit_id: str, *, order: Order, posting: Posting
 ) -> Moved:
-    """Take a limit away. The id of no limit leaves everything as it is, but for its stamp."""
+    """Take a limit away. The id of no limit leaves everything as it is, but for its stamp, which takes its room."""
     had, _ = _had(account, user)
     limits = tuple(each for each in had if (each.scope, each.limit_id) != (scope, limit_id))
     name, said = _limit_setting(account, user, scope, limit_id), f"no limit {limit_id} for the {scope}"
@@ -167,6 +166,7 @@ def _limited(  # noqa: PLR0913, PLR0917  # each is a fact of the command
     said: str,
 ) -> Moved:
     so_far, (_, stamps) = brought(account, posting), _had(account, user)
+    check_room((stamp.setting for stamp in stamps if stamp.setting.startswith("limit:")), setting)
     of_user = {"user_id": user.user_id} if user else {}
     if not is_newer(stamps, setting, order.issued_at, order.command_id):
         return _recorded(so_far, move, order, posting, said, superseded=True, **of_user)
