@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Transition
-from shared.core.money.account import Account, User
+from shared.core.money.account import Account, User, own_use
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Effect, Scope, Unit
 from shared.core.money.sealing import digest_again
@@ -134,7 +134,7 @@ def _digest_of(entry: LedgerEntry) -> str:
 def exceeded_window(account: Account, user: User | None, approved: Collection[tuple[str, Scope]] = ()) -> str:
     """The id of a limit that a hold has just exceeded, and that nobody has approved; empty if it does not exist."""
     mine = user.limits if user else account.own_limits
-    own = user.usage if user else account.usage if account.own is None else account.own
+    own = user.usage if user else own_use(account)
     for limits in (account.limits, mine):
         for limit in limits:
             if limit.window is Span.IN_FLIGHT:

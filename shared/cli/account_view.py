@@ -5,21 +5,19 @@ What is due now (allowance, expiry) is reckoned in, and nothing is saved.
 
 import heapq
 import shlex
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from shared import worker
+from shared.cli.account_limits import HEADS, LimitNow, Whose, limits_now, whose_of
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, valid_id
 from shared.core.money import moves
 from shared.core.money.account import Account
 from shared.core.money.buckets import Bucket
 from shared.core.money.credits import SUMS
 from shared.core.money.entries import LedgerEntry
-from shared.core.money.limits import Limit, Scope, Unit
 from shared.core.money.moves import Posting
-from shared.core.money.windows import Span
 from shared.ports import Dependencies
 from shared.views.times import moment
 from shared.worker.accounts import allowance_of
@@ -33,21 +31,28 @@ def show(
     context: typer.Context,
     account_id: AccountId,
     last: Annotated[int, typer.Option(help="Show the last N ledger entries.", metavar="N", min=0, max=10_000)] = 10,
+    user: Annotated[
+        str | None, typer.Option(help="Show the limits of this user, and what it uses.", metavar="USER")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show an account's credits, plan, limit and last moves."""
+    """Show an account's credits, plan, limits and last moves."""
     valid_id("the account", account_id)
+    if user is not None:
+        valid_id("--user", user)
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
         found = await account_of(command_context, operations, account_id)
         entries = [entry async for entry in operations.deps.store.ledger(account_id, max(0, found.seq - last))]
         recent = heapq.nlargest(last, entries, key=lambda entry: entry.seq)
+        whose = await whose_of(found, user, operations.deps)
         if as_json:
-            command_context.screen.json(_account_json(found, recent, operations.deps))
+            command_context.screen.json(_account_json(found, whose, recent, operations.deps))
             return 0
         command_context.screen.facts(sums_of(found, operations.deps))
-        _show_parts(command_context, shown_of(found, operations.deps), operations.deps.now())
+        shown = shown_of(found, operations.deps)
+        _show_parts(command_context, shown, limits_now(shown, whose, operations.deps))
         if recent:
             command_context.screen.say(
                 f"\nlast {len(recent)} of {max(found.seq, recent[0].seq)} ledger entries, the newest first"
@@ -93,28 +98,15 @@ def sums_of(account: Account, deps: Dependencies) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _limits_of(account: Account, deps: Dependencies) -> tuple[Limit, ...]:
-    plan = deps.plans.find(account.plan)
-    return (*(plan.limits if plan else ()), *account.limits)
-
-
-def _used_of(account: Account, limit: Limit, now: datetime) -> int | None:
-    """What a limit of the account counts now; None for one of its users, and for what is in flight."""
-    if limit.scope is not Scope.ACCOUNT or limit.window is Span.IN_FLIGHT:
-        return None
-    return account.usage.used(now)[limit.window][limit.unit is Unit.USD]
-
-
-def _show_parts(command_context: CommandContext, account: Account, now: datetime) -> None:
-    """The buckets, if there are several or one that expires, and the account's own limits."""
+def _show_parts(command_context: CommandContext, account: Account, limits: list[LimitNow]) -> None:
+    """The buckets, if there are several or one that expires, and the limits that hold."""
     if any(bucket.terms.expires_at for bucket in account.buckets) or len(account.buckets) > 1:
         heads = ("BUCKET", "PRIORITY", "EXPIRES", "AVAILABLE", "HELD")
         command_context.screen.say("\nbuckets, in the order of spending")
         command_context.screen.table(heads, [_bucket_row(bucket) for bucket in account.buckets])
-    if account.limits:
+    if limits:
         command_context.screen.say("\nlimits")
-        titles = ("LIMIT", "FOR", "PER", "UNIT", "USED", "OF", "EFFECT")
-        command_context.screen.table(titles, [_limit_row(account, limit, now) for limit in account.limits])
+        command_context.screen.table(HEADS, [each.row() for each in limits])
 
 
 def _bucket_row(bucket: Bucket) -> tuple[str, str, str, str, str]:
@@ -123,14 +115,10 @@ def _bucket_row(bucket: Bucket) -> tuple[str, str, str, str, str]:
     return (terms.bucket_id, str(terms.priority), until, str(bucket.available), str(bucket.held))
 
 
-def _limit_row(account: Account, limit: Limit, now: datetime) -> tuple[str, ...]:
-    used = _used_of(account, limit, now)
-    said, effect = "" if used is None else str(used), "wait" if limit.window is Span.IN_FLIGHT else limit.effect
-    return (limit.limit_id, limit.scope, limit.window, limit.unit, said, str(limit.amount), effect)
-
-
-def _account_json(account: Account, entries: list[LedgerEntry], deps: Dependencies) -> dict[str, Any]:
-    shown, now = shown_of(account, deps), deps.now()
+def _account_json(
+    account: Account, whose: Whose | None, entries: list[LedgerEntry], deps: Dependencies
+) -> dict[str, Any]:
+    shown = shown_of(account, deps)
     return {
         "account_id": shown.account_id,
         "name": shown.name,
@@ -150,18 +138,7 @@ def _account_json(account: Account, entries: list[LedgerEntry], deps: Dependenci
             }
             for each in shown.buckets
         ],
-        "limits": [
-            {
-                "limit_id": limit.limit_id,
-                "scope": limit.scope,
-                "window": limit.window,
-                "unit": limit.unit,
-                "effect": limit.effect,
-                "amount": limit.amount,
-                "used": _used_of(shown, limit, now),
-            }
-            for limit in _limits_of(shown, deps)
-        ],
+        "limits": [each.as_json() for each in limits_now(shown, whose, deps)],
         "ledger": [_entry_json(entry) for entry in entries],
     }
 

@@ -65,7 +65,9 @@ def test_limits_are_set_shown_and_taken_away(counter: Counter) -> None:
     assert (own.limit_id, own.scope, own.amount) == ("own", Scope.USER, 3)
     counter.request(Key("ada", "one"))
     shown = counter.call("account", "show", "ada").out
-    assert re.search(r"^team +account +rolling_24h +usd_micros +3000 +900 +warn$", shown, re.MULTILINE)
+    assert re.search(
+        r"^team +account +rolling_24h +usd_micros +3000 +900 +warn +2026-11-22 12:15:00Z$", shown, re.MULTILINE
+    )
     counter.pass_time(1)
     assert counter.call("account", "remove-limit", "ada", "team").code == 0
     assert counter.call("account", "remove-limit", "ada", "each", "--each-user").code == 0

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from shared.core.keys import Key
 from shared.core.money import moves
-from shared.core.money.account import Account, Hold, User, moved, used
+from shared.core.money.account import Account, Hold, User, moved, own_use, used
 from shared.core.money.allowance import Allowance, Period
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Cost
@@ -274,7 +274,7 @@ class Bench:
             {(bucket.terms.bucket_id, "available"): bucket.available for bucket in shown.buckets if bucket.available}
             | {(bucket.terms.bucket_id, "held"): bucket.held for bucket in shown.buckets if bucket.held}
         )
-        own = self.account.usage if self.account.own is None else self.account.own
+        own = own_use(self.account)
         usages = {"": self.account.usage, "acme": own} | {name: user.usage for name, user in self.users.items()}
         for whose, usage in usages.items():
             counted = usage.used(self.now)

@@ -142,6 +142,11 @@ def used(usage: Usage, entry: LedgerEntry, zone: str) -> Usage:
     return usage
 
 
+def own_use(account: Account) -> Usage:
+    """What the user with the account's id uses (rule 1)."""
+    return account.usage if account.own is None else account.own
+
+
 def _own(account: Account, entry: LedgerEntry) -> Usage | None:
     """The windows of the user with the account's id (rule 1): what others use leaves them as they are."""
     if account.own is None:

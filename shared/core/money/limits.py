@@ -184,6 +184,14 @@ def most_in_flight(limits: Iterable[Limit], scope: Scope) -> int | None:
     return min((each.amount for each in limits if each.window is Span.IN_FLIGHT and each.scope is scope), default=None)
 
 
+def free_again(limit: Limit, ground: Ground) -> datetime | None:
+    """When there is more room than now, and some at all, if nothing more is used. None: nothing is used, or never."""
+    used = ground.usage.counted(limit.window, ground.at)[limit.unit is Unit.USD]
+    if not used or not limit.amount:
+        return None
+    return _free_at(limit, ground, max(used + 1, limit.amount + 1), Cost(1, 1))
+
+
 def check(limits: Iterable[Limit], ground: Ground, cost: Cost, approvals: tuple[Approval, ...] = ()) -> Checked:
     """Check a generation of this cost against limits of one row."""
     blocked: list[Exceeded] = []

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from shared.core.keys import Key, row_key
 from shared.core.money import allowance as allowances
-from shared.core.money.account import Account, Hold, User, moved, used
+from shared.core.money.account import Account, Hold, User, moved, own_use, used
 from shared.core.money.allowance import Allowance
 from shared.core.money.buckets import (
     DEFAULT_PRIORITY,
@@ -155,8 +155,7 @@ def checked(
         cost,
         approvals,
     )
-    own = account.usage if account.own is None else account.own
-    usage, warned = (user.usage, user.warned) if user else (own, of_account.warned)
+    usage, warned = (user.usage, user.warned) if user else (own_use(account), of_account.warned)
     on_user = [limit for limit in every if limit.scope is Scope.USER]
     return of_account, check(on_user, Ground(usage, warned, account.zone, at), cost, approvals)
 
