@@ -159,6 +159,10 @@ def _account(loaded: Loaded) -> Account:
 
 async def set_account(deps: Dependencies, account_id: str, wanted: Settings, command: Command) -> Account:
     """Set the name, the zone and the approvers of an account, or some of them."""
+    if wanted.zone is not None:
+        from shared.worker.zones import check_zone  # noqa: PLC0415  # few accounts have a zone of their own
+
+        check_zone(wanted.zone)
 
     def act(account: Account, _: User | None, posting: Posting) -> Moved:
         return settings.set_account(account, wanted, order=command.order(posting.at), posting=posting)

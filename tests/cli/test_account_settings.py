@@ -96,6 +96,7 @@ def test_credits_are_revoked_and_refunded(counter: Counter) -> None:
     [
         (("set", "ada"), 2, "needs a name, a zone or approvers"),
         (("set", "ada", "--zone", "Mars"), 2, "zone must be a name of the IANA time zone database"),
+        (("set", "ada", "--zone", "localtime"), 1, "Nothing was changed: zone must be a name of the IANA"),
         (("plan", "ada", "gold"), 1, "plans are free, basic, premium"),
         (("plan", "ada", "basic", "--allowance", "lost"), 2, "--allowance"),
         (("limit", "ada", "x", "1000000001"), 2, "amount must be a whole number from 0"),

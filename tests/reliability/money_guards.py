@@ -108,6 +108,12 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         core_test("test_windows.py::test_a_slot_counts_until_all_of_it_is_out"),
     ),
     Guard(
+        "a zone that is set is known to every worker",
+        WORKER + "accounts.py",
+        (("        check_zone(wanted.zone)\n", "        assert check_zone\n"),),
+        worker_test("test_accounts.py::test_a_zone_that_is_only_a_hosts_is_refused_by_name"),
+    ),
+    Guard(
         "a limit that would be exceeded blocks",
         _MONEY + "payer.py",
         (("    if checked.blocked:\n", "    if checked.blocked and not cost.credits:\n"),),

@@ -18,11 +18,13 @@ from shared.core.money.credits import Sums
 from shared.core.money.entries import Move
 from shared.core.money.limits import Scope
 from shared.core.money.settings import Settings
+from shared.core.money.windows import zone_of
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
 from shared.ports import PendingMoves
 from shared.worker.accounts import Command
 from shared.worker.auditing import Difference
+from shared.worker.zones import zone_names
 
 
 async def differences(world: World) -> list[Difference]:
@@ -78,6 +80,22 @@ async def test_half_a_surrogate_pair_is_refused_by_the_fields_name(world: World,
         with pytest.raises(ValueError, match=f"^{field} has characters that are not text$"):
             await each
     assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posixrules", "Factory", "right/UTC", "posix/UTC"])
+async def test_a_zone_that_is_only_a_hosts_is_refused_by_name(world: World, zone: str) -> None:
+    """Whether the host of this worker has it or not. Nothing is saved."""
+    before = dict(world.store.saved_accounts), list(world.store.entries)
+    with pytest.raises(ValueError, match="zone must be a name of the IANA time zone database"):
+        await worker.set_account(world.deps, "ada", Settings(zone=zone), Command(command_id="z"))
+    assert (dict(world.store.saved_accounts), list(world.store.entries)) == before
+
+
+def test_every_zone_that_may_be_set_is_found() -> None:
+    """By the core's function, which looks into the host's database first."""
+    assert len(zone_names()) > 500
+    for name in zone_names():
+        zone_of(name)
 
 
 async def test_grants_beyond_what_a_table_holds_are_refused(world: World) -> None:
