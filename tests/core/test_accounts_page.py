@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from shared.core.keys import Key
@@ -12,7 +12,7 @@ from shared.core.money.account import Account, Hold, User
 from shared.core.money.allowance import Allowance, Becomes, Period
 from shared.core.money.buckets import DEFAULT_PRIORITY, MOST_BUCKETS
 from shared.core.money.credits import SUMS
-from shared.core.money.limits import STEPS, Cost, Effect, Limit, Scope, Unit
+from shared.core.money.limits import MOST_LIMITS, STEPS, Cost, Effect, Limit, Scope, Unit
 from shared.core.money.moves import Posting
 from shared.core.money.payer import Payer, refusal, to_approve
 from shared.core.money.settings import Order
@@ -97,7 +97,6 @@ def test_the_buckets_and_the_order_of_spending() -> None:
         for part, before, taken in zip(hold.parts, account.buckets, left, strict=True)
     ]
     assert "\n".join(lines) in PAGE
-    assert f"at most {MOST_BUCKETS} buckets" in PAGE
     assert f"priority {DEFAULT_PRIORITY}" in PAGE
 
 
@@ -132,6 +131,26 @@ def test_an_allowance_and_what_rolls_over() -> None:
     march = moves.brought(used, replace(first, at=datetime(2027, 3, 10, tzinfo=UTC)))
     assert row("... or first on 10 March", march.account) in PAGE
     assert len(march.entries) == 1
+
+
+def test_a_new_zone_shortens_the_next_period() -> None:
+    """The example of the text: what is granted at the end of November, and with December."""
+    monthly = Allowance(credits=500, period=Period.MONTHLY)
+    tenth = Posting(at=datetime(2026, 11, 10, tzinfo=UTC), allowance=monthly)
+    account = moves.brought(Account(account_id="acme"), tenth).account
+    order, zone = Order(tenth.at, "z"), settings.Settings(zone="America/Los_Angeles")
+    account = settings.set_account(account, zone, order=order, posting=tenth).account
+    rest = moves.brought(account, replace(tenth, at=DECEMBER))
+    whole = moves.brought(rest.account, replace(tenth, at=DECEMBER + timedelta(hours=8)))
+    granted = [sum(entry.granted for entry in after.entries) for after in (rest, whole)]
+    assert f"has 8 hours left: of 500 credits they are {granted[0]}. December follows with {granted[1]}." in PAGE
+
+
+def test_the_numbers_of_limits_and_buckets() -> None:
+    """As they are checked."""
+    assert f"An account has at most {MOST_LIMITS} limits" in PAGE
+    assert f"Each other user has {MOST_LIMITS} more" in PAGE
+    assert f"account that has {MOST_BUCKETS} buckets with credits is refused" in PAGE
 
 
 def test_a_plan_change_in_the_middle_of_a_month() -> None:
