@@ -40,14 +40,14 @@ def capacity_of(deps: Dependencies, pace: PaceNow | None) -> Capacity:
     return Capacity(in_flight=deps.limits.in_flight_most, per_s=pace.per_s if pace else None)
 
 
-def asking_of(deps: Dependencies, key: Key, loaded: Loaded) -> Asking:
+def asking_of(deps: Dependencies, account_id: str, user_id: str, loaded: Loaded) -> Asking:
     """The account, with weight and limits in flight: of its plan, itself and its user. A plan that is gone has none."""
     account, user = loaded.account, loaded.user
-    own = account.own_limits if account and key.user_id == key.account_id else ()
+    own = account.own_limits if account and user_id == account_id else ()
     plan, limits = deps.plans.find(plan_of(account)), account.limits if account else ()
     bounds = [plan.concurrency if plan else None, most_in_flight(limits, Scope.ACCOUNT)]
     return Asking(
-        account_id=key.account_id,
+        account_id=account_id,
         weight=plan.weight if plan else 1,
         concurrency=min((each for each in bounds if each is not None), default=None),
         of_user=most_in_flight(laid_over(limits, user.limits if user else own), Scope.USER),
@@ -63,7 +63,7 @@ async def renew_place(deps: Dependencies, account_id: str) -> None:
         row = await deps.waiting.place(account_id)
         if row is not None:
             loaded = Loaded(*await deps.store.load_account(account_id), None, "")
-            await keep_place(deps, row, asking_of(deps, account_id, loaded), loaded)
+            await keep_place(deps, row, asking_of(deps, account_id, account_id, loaded), loaded)
             await ask_for_looks(deps)
 
 
@@ -141,7 +141,7 @@ async def _give(deps: Dependencies, row: PlaceRow, others: list[Place], found: T
         if request is None:
             await deps.waiting.remove_waiting(waiting)
             continue
-        asking = asking_of(deps, waiting.key, loaded)
+        asking = asking_of(deps, waiting.key.account_id, waiting.key.user_id, loaded)
         if asking.of_user is not None and found.of_users.get(_user_of(waiting.key), 0) >= asking.of_user:
             user = waiting.key.user_id
             full.add(user)

@@ -36,7 +36,7 @@ LINED_UP_S = 120
 async def has_turn(deps: Dependencies, message: GenerationRequest, quoted: Quote, loaded: Loaded) -> bool:
     """Whether a request that may open now has a turn. If not, it is parked."""
     key, found = message.key, loaded.generation
-    asking = asking_of(deps, key, loaded)
+    asking = asking_of(deps, key.account_id, key.user_id, loaded)
     opened = await deps.index.get(key) if waits_for_turn(found) else None
     if opened is not None and opened.turn is None and found is not None:
         await _line_up_again(deps, Waiting(key, found.opened_at), asking, loaded)
@@ -78,7 +78,8 @@ async def may_go_on(deps: Dependencies, waiting: Generation, loaded: Loaded) -> 
     """Whether a WAITING generation has a turn: what was paused has lost it, and waits for another one."""
     if waiting.reason not in (Reason.PAUSED, Reason.WAITS_FOR_TURN):
         return True
-    key, asking = waiting.key, asking_of(deps, waiting.key, loaded)
+    key = waiting.key
+    asking = asking_of(deps, key.account_id, key.user_id, loaded)
     opened = await deps.index.get(key)
     given = opened is not None and opened.turn is not None
     if waits_for_turn(waiting) and not given:
@@ -109,7 +110,8 @@ async def check_parked(deps: Dependencies, found: Received, loaded: Loaded, row:
         await send_turn(deps, found.request, deps.now())
     else:
         waiting = Waiting(found.key, found.opened_at)
-        await _line_up_again(deps, waiting, asking_of(deps, found.key, loaded), loaded)
+        asking = asking_of(deps, found.key.account_id, found.key.user_id, loaded)
+        await _line_up_again(deps, waiting, asking, loaded)
 
 
 async def _line_up_again(deps: Dependencies, waiting: Waiting, asking: Asking, loaded: Loaded) -> None:
