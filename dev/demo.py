@@ -19,22 +19,23 @@ from dev.app import App
 from dev.stack import LOCAL, Running, Stack
 from dev.trouble import TROUBLE, sentences
 from shared import worker
+from shared.core.lifecycle.steps import LogStep, Step
 
 #: The sentence for each step of a generation. A step without a sentence is not printed.
 SENTENCES: Mapping[str, str] = {
-    "received": "received",
-    "prompt_allowed": "prompt allowed",
-    "prompt_refused": "prompt refused: {category}",
-    "rejected": "rejected: {reason}",
-    "credits_held": "{credits} credit held",
-    "prediction_created": "prediction created: {prediction}",
-    "webhook_verified": "webhook verified: {status}",
-    "checked": "the timer looked: {state}",
-    "output_screened": "image screened: {verdict}",
-    "output_stored": "stored: {bytes} bytes",
-    "captured": "{credits} credit captured",
-    "released": "{credits} credit released",
-    "published": "event published: {outcome}",
+    LogStep.RECEIVED: "received",
+    LogStep.PROMPT_ALLOWED: "prompt allowed",
+    LogStep.PROMPT_REFUSED: "prompt refused: {category}",
+    Step.REJECTED: "rejected: {reason}",
+    Step.CREDITS_HELD: "{credits} credit held",
+    Step.PREDICTION_CREATED: "prediction created: {prediction}",
+    LogStep.WEBHOOK_VERIFIED: "webhook verified: {status}",
+    LogStep.CHECKED: "the timer looked: {state}",
+    LogStep.OUTPUT_SCREENED: "image screened: {verdict}",
+    LogStep.OUTPUT_STORED: "stored: {bytes} bytes",
+    Step.CAPTURED: "{credits} credit captured",
+    Step.RELEASED: "{credits} credit released",
+    LogStep.PUBLISHED: "event published: {outcome}",
 }
 
 
@@ -77,7 +78,7 @@ class Steps:
             return
         elapsed_ms = (time.perf_counter() - self._sent_at) * 1000
         print(f"  {elapsed_ms:6.0f} ms  {SENTENCES[record['step']].format(**record)}", flush=True)
-        if record["step"] == "published":
+        if record["step"] == LogStep.PUBLISHED:
             self._published.set()
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from dev.project_files import text_of
 from shared.core.dependency import Dependency
+from shared.core.lifecycle.steps import LogStep, Step
 from shared.core.modality import InputKind, Modality
 from shared.core.provider.failure import Failure
 from shared.core.provider.guarantees import REPLICATE, Kind
@@ -15,7 +16,7 @@ from tests.sources import ROOT, nodes, python
 
 SHARED = ROOT / "shared"
 
-ENUMS: tuple[type[StrEnum], ...] = (Dependency, DeferReason, Failure, InputKind, Kind, Modality, Status)
+ENUMS: tuple[type[StrEnum], ...] = (Dependency, DeferReason, Failure, InputKind, Kind, LogStep, Modality, Status, Step)
 WORDS = frozenset(member.value for enum in ENUMS for member in enum) | {REPLICATE}
 
 #: One of the words as a text literal, and perhaps more than that.

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from shared.core.keys import Key
+from shared.core.lifecycle.steps import AnyStep
 from shared.core.metric import Metric
 
 #: The example of the W3C recommendation.
@@ -15,12 +16,12 @@ class FakeTelemetry:
     """ports.Telemetry in memory. ``steps`` are (name, key, facts); ``counts`` are (metric, value, labels)."""
 
     def __init__(self) -> None:
-        self.steps: list[tuple[str, Key, dict[str, str | int]]] = []
+        self.steps: list[tuple[AnyStep, Key, dict[str, str | int]]] = []
         self.spans: list[tuple[str, Key | None]] = []
         self.followed: list[str] = []
         self.counts: list[tuple[str, float, dict[str, str]]] = []
 
-    def step(self, name: str, key: Key, **facts: str | int) -> None:
+    def step(self, name: AnyStep, key: Key, **facts: str | int) -> None:
         """Keep a step."""
         self.steps.append((name, key, facts))
 
@@ -41,7 +42,7 @@ class FakeTelemetry:
         """Keep the trace parent."""
         self.followed.append(trace_parent)
 
-    def names(self, key: Key | None = None) -> list[str]:
+    def names(self, key: Key | None = None) -> list[AnyStep]:
         """The names of the steps in order; of one generation if a key is given."""
         return [name for name, of, _ in self.steps if key is None or of == key]
 

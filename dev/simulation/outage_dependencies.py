@@ -24,6 +24,7 @@ from shared.core.dependency import Dependency
 from shared.core.events.generation_event import Event, GenerationEvent
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
+from shared.core.lifecycle.steps import AnyStep, Step
 from shared.core.metric import Metric
 from shared.core.money.entries import LedgerEntry
 from shared.core.provider.guarantees import Kind, PredictionRef
@@ -257,10 +258,10 @@ class CountingTelemetry(FakeTelemetry):
         self.why: Counter[str] = Counter()
         self.deferrals: Counter[Key] = Counter()
 
-    def step(self, name: str, key: Key, **facts: str | int) -> None:
+    def step(self, name: AnyStep, key: Key, **facts: str | int) -> None:
         """Count a step."""
         self.names_seen[name] += 1
-        if name == "create_deferred":
+        if name is Step.CREATE_DEFERRED:
             self.why[str(facts["why"])] += 1
             self.deferrals[key] += 1
 

@@ -7,6 +7,7 @@ from dev.fakes.provider import SIGNING_SECRET
 from dev.fakes.world import World
 from dev.simulation.promise import require
 from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.steps import LogStep
 
 
 def nothing_secret(world: World) -> None:
@@ -37,7 +38,7 @@ _Lines = Iterable[tuple[str, object, Mapping[str, object]]]
 def said_well(what: Unspoken, steps: _Lines, counts: _Lines) -> None:
     """What was said, at any time until rest, says nothing of this."""
     steps = list(steps)
-    counted = {str(facts["prediction"]) for name, _, facts in steps if name == "extra_prediction"}
+    counted = {str(facts["prediction"]) for name, _, facts in steps if name == LogStep.EXTRA_PREDICTION}
     wrong = counted & what.adopted
     require(not wrong, "what is counted as extra was no attempt's own", wrong)
     _no_leak(what.secrets, steps, counts)

@@ -4,13 +4,14 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from shared.core.keys import Key
+from shared.core.lifecycle.steps import AnyStep
 from shared.core.metric import Metric
 
 
 class Telemetry(Protocol):
     """Steps and counts, by name and id; never a prompt, a secret or a URL."""
 
-    def step(self, name: str, key: Key, **facts: str | int) -> None:
+    def step(self, name: AnyStep, key: Key, **facts: str | int) -> None:
         """Record that something happened to a generation: the step's name, and its facts."""
 
     def count(self, metric: Metric, value: float = 1, **labels: str) -> None:

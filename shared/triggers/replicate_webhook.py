@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.config.settings import Network
+from shared.core.lifecycle.steps import LogStep
 from shared.core.metric import Metric
 from shared.core.provider.prediction import Prediction
 from shared.core.provider.standard_webhooks import SignatureError, verify
@@ -114,7 +115,7 @@ async def _enqueue(
         )
     except Unavailable as trouble:
         return _answer_unavailable(webhook_dependencies, trouble)
-    webhook_dependencies.telemetry.step("webhook_verified", key, status=prediction.status)
+    webhook_dependencies.telemetry.step(LogStep.WEBHOOK_VERIFIED, key, status=prediction.status)
     return Answer(202, "queued")
 
 

@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import BinaryIO, cast
 
 from shared.core.dependency import Dependency
+from shared.core.lifecycle.steps import LogStep
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.field_patterns import INPUT_PREFIX
 from shared.core.requests.messages import GenerationRequest
@@ -74,7 +75,7 @@ class _Look:
 async def screen_archive(deps: Dependencies, message: GenerationRequest, plan: str) -> ScreenedRequest:
     """Screen the archive of a request, and store what the model gets. Raises Unavailable."""
     if deps.wary:
-        deps.telemetry.step("input_not_looked_at", message.key)
+        deps.telemetry.step(LogStep.INPUT_NOT_LOOKED_AT, message.key)
         return ScreenedRequest(message, _NOT_LOOKED_AT)
     async with deps.outputs_at_once:
         with _spools(deps) as (file, spare, packed):
@@ -84,7 +85,7 @@ async def screen_archive(deps: Dependencies, message: GenerationRequest, plan: s
                 archive = await _open(deps, file, spare)
                 return await _screen(_Look(deps, message, plan, archive, packed, deps.now()))
             except ArchiveUnfit as unfit:
-                deps.telemetry.step("input_unfit", message.key)
+                deps.telemetry.step(LogStep.INPUT_UNFIT, message.key)
                 return ScreenedRequest(
                     message, Refusal(Reason.INPUT_INVALID, f"The archive cannot be used. {unfit.why}")
                 )
@@ -161,7 +162,7 @@ async def _store(look: _Look) -> str:
     packed.seek(0)
     name = f"{output_prefix(look.message.key)}{digest.hexdigest()[:32]}.zip"
     await deps.input_files.put_input_file(name, packed, "application/zip")
-    deps.telemetry.step("input_stored", look.message.key, bytes=size_bytes)
+    deps.telemetry.step(LogStep.INPUT_STORED, look.message.key, bytes=size_bytes)
     return name
 
 
@@ -224,7 +225,7 @@ async def _refused_text(look: _Look, group: Sequence[tuple[str, str]], found: As
         else:
             break  # only together they are refused
     verdict, kept = judge(look.deps, "input captions", found, _joined(group).encode(), look.plan)
-    look.deps.telemetry.step("input_refused", look.message.key, category=verdict.category or "unreadable")
+    look.deps.telemetry.step(LogStep.INPUT_REFUSED, look.message.key, category=verdict.category or "unreadable")
     named = f"caption or name of {shown(group[0][0])} in the archive"
     subject = named if len(group) == 1 else f"text of the captions from {shown(group[0][0])} to {shown(group[-1][0])}"
     return ScreenedRequest(look.message, verdict.refusal(Reason.INPUT_REFUSED, subject), (kept,))
@@ -251,7 +252,7 @@ async def _screen_pictures(look: _Look) -> ScreenedRequest:
                 return refused
             batch = []
     sample = f"{len(chosen)} of {len(pictures)}" if len(chosen) < len(pictures) else ""
-    deps.telemetry.step("archive_screened", look.message.key, pictures=len(pictures), sampled=sample)
+    deps.telemetry.step(LogStep.ARCHIVE_SCREENED, look.message.key, pictures=len(pictures), sampled=sample)
     kept = judge(deps, "input archive", _all(found), _directory(look), look.plan)[1]
     return ScreenedRequest(look.message, None, (replace(kept, sampled=sample),))
 
@@ -300,7 +301,7 @@ async def _screen_batch(
 
 def _refused_picture(look: _Look, entry: Entry, seen: bytes, assessment: Assessment) -> ScreenedRequest:
     verdict, kept = judge(look.deps, "input archive", assessment, seen, look.plan)
-    look.deps.telemetry.step("input_refused", look.message.key, category=verdict.category or "unreadable")
+    look.deps.telemetry.step(LogStep.INPUT_REFUSED, look.message.key, category=verdict.category or "unreadable")
     subject = f"picture {shown(entry.name)} in the archive"
     return ScreenedRequest(look.message, verdict.refusal(Reason.INPUT_REFUSED, subject), (kept,))
 

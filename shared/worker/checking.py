@@ -20,6 +20,7 @@ from shared.core.lifecycle import approving, opening, parking, transitions
 from shared.core.lifecycle.attempt import Attempt, created
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import LogStep
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Prediction
@@ -94,7 +95,7 @@ async def check(deps: Dependencies, message: Check) -> None:
             # A check removed the row as stale, and crashed before it restored it.
             await open_row(deps, key, 0, generation)
         return
-    deps.telemetry.step("checked", key, state=generation.state if generation else "none")
+    deps.telemetry.step(LogStep.CHECKED, key, state=generation.state if generation else "none")
     if generation is None:
         await _remove_stale_row(deps, row)
         return

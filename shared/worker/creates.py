@@ -15,6 +15,7 @@ from shared.core.keys import Key
 from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Generation, Transition
+from shared.core.lifecycle.steps import LogStep
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
 from shared.core.provider.prediction import (
@@ -107,7 +108,7 @@ async def _record_outcome(
         case CreateRefused(reason, text):
             await _record_refusal(deps, loaded, key, attempt.number, Refusal(reason, text))
         case OutcomeUnknown(why):
-            deps.telemetry.step("outcome_unknown", key, why=why)
+            deps.telemetry.step(LogStep.OUTCOME_UNKNOWN, key, why=why)
             deps.telemetry.count(Metric.CREATES_UNKNOWN)
 
 

@@ -33,6 +33,7 @@ from shared.core.events.generation_event import Output
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt, Delivery
 from shared.core.lifecycle.generation import Generation
+from shared.core.lifecycle.steps import LogStep
 from shared.core.modality import Modality
 from shared.core.provider.file_types import HEAD_BYTES, media_of
 from shared.core.provider.outputs import files_of, is_address, text_of, version_of
@@ -103,7 +104,7 @@ async def deliver(deps: Dependencies, generation: Generation, prediction: Predic
                 raise Unavailable(dependency_of(attempt.provider), "an output ended early") from None
             problem = unfit.refusal
             refused_outputs += unfit.refusal.reason is Reason.CONTENT_REFUSED
-            deps.telemetry.step("output_unfit", generation.key, index=index, reason=unfit.refusal.reason)
+            deps.telemetry.step(LogStep.OUTPUT_UNFIT, generation.key, index=index, reason=unfit.refusal.reason)
             continue
         if isinstance(delivered, Refusal):
             refused, refused_outputs = delivered, refused_outputs + 1
@@ -170,11 +171,11 @@ async def _deliver_one(task: _Task, index: int, output: str) -> Output | Refusal
         )
         task.records.append(replace(kept, provenance=seen.cleaned.provenance))
         outcome = "passed" if verdict.allowed else "refused"
-        task.deps.telemetry.step("output_screened", task.key, index=index, verdict=outcome)
+        task.deps.telemetry.step(LogStep.OUTPUT_SCREENED, task.key, index=index, verdict=outcome)
         if verdict.allowed:
             return await _store(task, index, seen)
         category = verdict.category or "unreadable"
-        task.deps.telemetry.step("output_refused", task.key, index=index, category=category)
+        task.deps.telemetry.step(LogStep.OUTPUT_REFUSED, task.key, index=index, category=category)
         await _quarantine(task, index, seen, category)
         return verdict.refusal(Reason.OUTPUT_REFUSED)
 
@@ -211,7 +212,7 @@ async def _inspect_image(task: _Task, index: int, received: SpooledOutput, clean
     if cleaned.dropped:
         received.truncate(0)
         file = cast("BinaryIO", clean)
-        task.deps.telemetry.step("output_cleaned", task.key, index=index, dropped=", ".join(cleaned.dropped))
+        task.deps.telemetry.step(LogStep.OUTPUT_CLEANED, task.key, index=index, dropped=", ".join(cleaned.dropped))
     file.seek(0)
     picture = await images.inspect(file)
     if picture is None:
@@ -260,7 +261,7 @@ async def _fetch_weights(task: _Task, uri: str, file: BinaryIO, *, needed: bool)
             kind = await task.deps.archives.weights(file, cast("BinaryIO", spare))
     except OutputUnfit as unfit:
         if isinstance(unfit, ArchiveUnfit):
-            task.deps.telemetry.step("weights_refused", task.key)
+            task.deps.telemetry.step(LogStep.WEIGHTS_REFUSED, task.key)
         if needed or (isinstance(unfit, CutShort) and _may_be_whole_yet(task, uri)):
             raise
         file.seek(0)
@@ -306,7 +307,7 @@ async def _store(task: _Task, index: int, seen: _Inspected) -> Output:
     sha256 = await _digest(file, size_bytes)
     file.seek(0)
     container = await task.deps.outputs.put_output(name, file, picture.content_type, metadata)
-    task.deps.telemetry.step("output_stored", task.key, index=index, bytes=size_bytes)
+    task.deps.telemetry.step(LogStep.OUTPUT_STORED, task.key, index=index, bytes=size_bytes)
     return Output(
         container=container,
         name=name,

@@ -14,6 +14,7 @@ from shared.core.catalog import sizes
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.lifecycle.generation import Closed, Generation
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import LogStep
 from shared.core.metric import Metric
 from shared.core.values import replace
 from shared.ports import Dependencies, Unavailable
@@ -34,12 +35,12 @@ async def end(deps: Dependencies, generation: Generation | Closed) -> None:
     try:
         kept = await delete_unpaid_blobs(deps, generation)
     except Unavailable as trouble:
-        deps.telemetry.step("tidied_later", key, why=trouble.why)
+        deps.telemetry.step(LogStep.TIDIED_LATER, key, why=trouble.why)
         due_at = deps.now() + timedelta(seconds=TIDY_AGAIN_S)
         await deps.index.move(key, due_at, keeps_until(deps, due_at))
         return
     if kept:
-        deps.telemetry.step("untidy", key, blobs=kept)
+        deps.telemetry.step(LogStep.UNTIDY, key, blobs=kept)
         deps.telemetry.count(Metric.BLOBS_KEPT, kept)
     await deps.index.remove(key)
     await ask_if_known(deps)
@@ -48,7 +49,7 @@ async def end(deps: Dependencies, generation: Generation | Closed) -> None:
 def _report_to_operators(deps: Dependencies, generation: Generation | Closed, event: GenerationEvent) -> None:
     """Log and count the end: the one record from which an operator's dashboards are drawn."""
     deps.telemetry.step(
-        "published",
+        LogStep.PUBLISHED,
         generation.key,
         outcome=event.outcome,
         reason=event.reason or "",

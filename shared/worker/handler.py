@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import assert_never
 
 from shared.core.dependency import Dependency
+from shared.core.lifecycle.steps import LogStep
 from shared.core.metric import Metric
 from shared.core.requests.messages import (
     CancelRequest,
@@ -90,7 +91,7 @@ async def _defer(
 ) -> None:
     now, chance = deps.now(), deps.chance()
     since = envelope.since or now
-    deps.telemetry.step("deferred", message.key, dependency=trouble.dependency, deferrals=envelope.deferrals)
+    deps.telemetry.step(LogStep.DEFERRED, message.key, dependency=trouble.dependency, deferrals=envelope.deferrals)
     deps.telemetry.count(Metric.DEFERRALS, dependency=trouble.dependency)
     if isinstance(message, PredictionEvent | Check):
         if envelope.deferrals >= EVENT_TRIES or _is_left_to_timer(deps, message, trouble):

@@ -14,6 +14,7 @@ from shared.core.lifecycle import transitions
 from shared.core.lifecycle.attempt import Delivery
 from shared.core.lifecycle.generation import Generation, Transition
 from shared.core.lifecycle.state import State
+from shared.core.lifecycle.steps import LogStep
 from shared.core.metric import Metric
 from shared.core.money.payer import Payer
 from shared.core.provider.prediction import Prediction, Status
@@ -30,7 +31,7 @@ from shared.worker.screening import with_records
 
 async def event(deps: Dependencies, message: PredictionEvent) -> None:
     """Apply a webhook's news of a prediction."""
-    deps.telemetry.step("observed", message.key, status=message.prediction.status)
+    deps.telemetry.step(LogStep.OBSERVED, message.key, status=message.prediction.status)
     loaded = await deps.store.load(message.key)
     await adopt(deps, message.key, message.attempt, message.prediction, loaded)
 
@@ -88,7 +89,7 @@ async def cancel_orphan(deps: Dependencies, generation: Generation, prediction: 
         raise Unavailable(dependency_of(ref.provider), "it does not know a prediction that it has reported")
     stops = canceled.status is Status.CANCELED or not canceled.status.finished
     if stops and not _is_known(generation, prediction):
-        deps.telemetry.step("extra_prediction", generation.key, prediction=prediction.prediction_id)
+        deps.telemetry.step(LogStep.EXTRA_PREDICTION, generation.key, prediction=prediction.prediction_id)
         deps.telemetry.count(Metric.EXTRA_PREDICTIONS)
 
 

@@ -23,7 +23,7 @@ from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.approving import needed
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.lifecycle.state import State
-from shared.core.lifecycle.steps import Happening, Step, happened
+from shared.core.lifecycle.steps import Happening, LogStep, Step, happened
 from shared.core.metric import Metric
 from shared.core.money.limits import Exceeded
 from shared.core.reasons import Reason, Refusal
@@ -58,7 +58,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
     ``again`` makes the id of an ended one's repeated event; our own copy repeats none. ``digest``: what the app sent.
     """
     key, digest = message.key, digest or message.digest
-    deps.telemetry.step("received", key)
+    deps.telemetry.step(LogStep.RECEIVED, key)
     loaded = await deps.store.load(key, version_asked_for(deps.catalog, message))
     found = loaded.generation
     if clashes(found, digest):

@@ -26,6 +26,7 @@ from shared.core.catalog.settable import loosening, picture_names
 from shared.core.catalog.sizes import Value
 from shared.core.lifecycle.attempt import Attempt
 from shared.core.lifecycle.generation import Closed, Generation, Received, Transition
+from shared.core.lifecycle.steps import LogStep
 from shared.core.modality import InputKind
 from shared.core.provider.prediction import CreateRefused, DeferReason, NotCreated
 from shared.core.reasons import Reason, Refusal
@@ -158,9 +159,9 @@ async def _screen_texts(
     verdict, kept = judge(deps, "prompt", assessment, texts.encode(), plan)
     if not verdict.allowed:
         category = verdict.category or "unreadable"
-        deps.telemetry.step("prompt_refused", message.key, category=category, characters=len(texts))
+        deps.telemetry.step(LogStep.PROMPT_REFUSED, message.key, category=category, characters=len(texts))
         return ScreenedRequest(message, verdict.refusal(Reason.PROMPT_REFUSED), (kept,))
-    deps.telemetry.step("prompt_allowed", message.key, characters=len(texts))
+    deps.telemetry.step(LogStep.PROMPT_ALLOWED, message.key, characters=len(texts))
     return ScreenedRequest(message, None, (kept,))
 
 
@@ -179,28 +180,28 @@ async def _screen_input(
     deps: Dependencies, message: GenerationRequest, url: str, plan: str, pictures: Collection[str]
 ) -> ScreenedRequest:
     if deps.wary:
-        deps.telemetry.step("input_not_looked_at", message.key)
+        deps.telemetry.step(LogStep.INPUT_NOT_LOOKED_AT, message.key)
         return ScreenedRequest(message, NOT_LOOKED_AT)
     with deps.telemetry.span("fetch input", message.key):
         content = await _input_of(deps, message, url)
     if isinstance(content, Refusal):
-        deps.telemetry.step("input_unfit", message.key)
+        deps.telemetry.step(LogStep.INPUT_UNFIT, message.key)
         place = message.place_of(url)
         return ScreenedRequest(message, replace(content, text=content.text.replace("image_url", place, 1)))
     try:
         content, picture, assessment = await _clean_and_screen(deps, content, plan)
     except OutputUnfit as unfit:
-        deps.telemetry.step("input_unfit", message.key)
+        deps.telemetry.step(LogStep.INPUT_UNFIT, message.key)
         why = f"The input image cannot be used. {unfit.why}" if isinstance(unfit, PictureUnfit) else _PICTURE_UNFIT
         return ScreenedRequest(message, Refusal(Reason.INPUT_INVALID, why))
     verdict, kept = judge(deps, "input image", assessment, content, plan)
     if not verdict.allowed:
-        deps.telemetry.step("input_refused", message.key, category=verdict.category or "unreadable")
+        deps.telemetry.step(LogStep.INPUT_REFUSED, message.key, category=verdict.category or "unreadable")
         return ScreenedRequest(message, verdict.refusal(Reason.INPUT_REFUSED), (kept,))
     # The name is made from the content, so a second try that fetches another picture cannot overwrite this one.
     name = f"{output_prefix(message.key)}{hashlib.sha256(content).hexdigest()[:32]}.{picture.extension}"
     await deps.input_files.put_input(name, content, picture.content_type)
-    deps.telemetry.step("input_stored", message.key, bytes=len(content))
+    deps.telemetry.step(LogStep.INPUT_STORED, message.key, bytes=len(content))
     return ScreenedRequest(message.with_picture(url, f"{INPUT_PREFIX}{name}", pictures), None, (kept,))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from shared.adapters.telemetry import LogTelemetry
 from shared.core.keys import Key
+from shared.core.lifecycle.steps import LogStep, Step
 from shared.core.metric import Metric
 from shared.ports import Telemetry
 
@@ -14,11 +15,13 @@ KEY = Key("ada", "one")
 
 def walked(telemetry: Telemetry) -> None:
     """The steps of a generation that goes well."""
-    for name in ("received", "prompt_allowed", "credits_held", "prediction_created", "observed", "output_screened"):
+    for name in (LogStep.RECEIVED, LogStep.PROMPT_ALLOWED, Step.CREDITS_HELD, Step.PREDICTION_CREATED):
         telemetry.step(name, KEY)
-    telemetry.step("output_stored", KEY, index=0, bytes=1234)
-    telemetry.step("captured", KEY, credits=1)
-    telemetry.step("published", KEY, outcome="succeeded", reason="")
+    for name in (LogStep.OBSERVED, LogStep.OUTPUT_SCREENED):
+        telemetry.step(name, KEY)
+    telemetry.step(LogStep.OUTPUT_STORED, KEY, index=0, bytes=1234)
+    telemetry.step(Step.CAPTURED, KEY, credits=1)
+    telemetry.step(LogStep.PUBLISHED, KEY, outcome="succeeded", reason="")
 
 
 def test_the_straight_way_is_one_record(caplog: pytest.LogCaptureFixture) -> None:
@@ -39,7 +42,7 @@ def test_every_step_is_there_at_debug(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
     """A query finds step, ids and facts without reading the text."""
     caplog.set_level(logging.DEBUG, logger="darkroom")
-    LogTelemetry().step("credits_held", KEY, credits=2)
+    LogTelemetry().step(Step.CREDITS_HELD, KEY, credits=2)
     (record,) = caplog.records
     assert record.name == "darkroom.steps"
     assert record.levelno == logging.DEBUG
@@ -51,7 +54,7 @@ def test_a_step_has_its_fields(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_model_that_failed_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """What the provider said of it is there at any level that anybody runs."""
     caplog.set_level(logging.WARNING, logger="darkroom")
-    LogTelemetry().step("prediction_failed", KEY, model="flux-dev", kind="model", said="list index out of range")
+    LogTelemetry().step(Step.PREDICTION_FAILED, KEY, model="flux-dev", kind="model", said="list index out of range")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.__dict__["said"] == "list index out of range"

@@ -23,12 +23,13 @@ metrics.set_meter_provider(MeterProvider([reader]))
 
 from shared.adapters.telemetry.tracing import OpenTelemetry
 from shared.core.keys import Key
+from shared.core.lifecycle.steps import Step
 from shared.core.metric import Metric
 
 telemetry, key = OpenTelemetry(), Key("ada", "one")
 with telemetry.span("request", key):
     parent = telemetry.trace_parent()
-    telemetry.step("credits_held", key, credits=1)
+    telemetry.step(Step.CREDITS_HELD, key, credits=1)
     telemetry.follow(parent)
 with telemetry.span("observe", key):
     telemetry.follow(parent)

@@ -14,13 +14,15 @@ import pytest
 from dev.fakes.world import KEY
 from dev.project_files import text_of
 from shared.core.dependency import Dependency
-from shared.core.lifecycle.steps import METRICS, Step
+from shared.core.lifecycle.steps import METRICS, LogStep, Step
 from shared.core.metric import Metric
 from shared.core.provider.prediction import DeferReason
 from tests.infra.snapshots import INFRA, resources, snapshots
 from tests.sources import ROOT, app, nodes
 
 OPERATIONS = ROOT / "docs" / "operations.md"
+
+ENUMS: dict[str, type[StrEnum]] = {each.__name__: each for each in (Metric, LogStep)}
 
 
 def calls(method: str) -> Iterator[tuple[str, set[str]]]:
@@ -37,9 +39,8 @@ def calls(method: str) -> Iterator[tuple[str, set[str]]]:
 def _texts(node: ast.expr) -> list[str]:
     if isinstance(node, ast.IfExp):
         return _texts(node.body) + _texts(node.orelse)
-    if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "Metric":
-        return [Metric[node.attr].value]
-    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+    enum = ENUMS.get(getattr(node.value, "id", "")) if isinstance(node, ast.Attribute) else None
+    return [enum[node.attr].value] if enum and isinstance(node, ast.Attribute) else []
 
 
 def named_by_transitions() -> Iterator[tuple[str, set[str]]]:
@@ -69,6 +70,12 @@ def emitted(method: str) -> dict[str, set[str]]:
 def test_every_step_is_named_by_a_transition() -> None:
     """No step is listed that nothing takes."""
     assert {name for name, _ in named_by_transitions()} == set(Step)
+
+
+def test_every_step_outside_a_transition_is_logged_somewhere() -> None:
+    """Neither is one of these, and none has the name of a transition's: a query would find both."""
+    assert {name for name, _ in calls("step")} == set(LogStep)
+    assert not set(LogStep) & {step.value for step in Step}
 
 
 @cache

@@ -13,41 +13,42 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 
 from shared.core.keys import Key
+from shared.core.lifecycle.steps import AnyStep, LogStep, Step
 from shared.core.metric import Metric
 
 _steps = logging.getLogger("darkroom.steps")
 _metrics = logging.getLogger("darkroom.metrics")
 
 #: The steps that are logged in production: the end, and everything that delays or changes a generation before it.
-NOTABLE_STEPS = frozenset(
+NOTABLE_STEPS: frozenset[AnyStep] = frozenset(
     {
-        "published",
-        "rejected",
-        "prompt_refused",
-        "output_refused",
-        "output_unfit",
-        "deferred",
-        "create_deferred",
-        "create_refused",
-        "outcome_unknown",
-        "next_attempt",
-        "extra_prediction",
-        "prediction_vanished",
+        LogStep.PUBLISHED,
+        Step.REJECTED,
+        LogStep.PROMPT_REFUSED,
+        LogStep.OUTPUT_REFUSED,
+        LogStep.OUTPUT_UNFIT,
+        LogStep.DEFERRED,
+        Step.CREATE_DEFERRED,
+        Step.CREATE_REFUSED,
+        LogStep.OUTCOME_UNKNOWN,
+        Step.NEXT_ATTEMPT,
+        LogStep.EXTRA_PREDICTION,
+        Step.PREDICTION_VANISHED,
     }
 )
 
 #: The steps that an operator should look at when they pile up: after a failed model the next one is paid for, too.
-WARNING_STEPS = frozenset({"prediction_failed", "training_lost"})
+WARNING_STEPS: frozenset[AnyStep] = frozenset({Step.PREDICTION_FAILED, Step.TRAINING_LOST})
 
 
 class LogTelemetry:
     """ports.Telemetry on the loggers ``darkroom.steps`` and ``darkroom.metrics``."""
 
-    def step(self, name: str, key: Key, **facts: str | int) -> None:
+    def step(self, name: AnyStep, key: Key, **facts: str | int) -> None:
         """Log a step of a generation."""
         level = _level(name)
         if _steps.isEnabledFor(level):
-            fields = {**facts, "step": name, **key.properties}
+            fields = {**facts, "step": name.value, **key.properties}
             _steps.log(level, "%s %s%s", name, key, _formatted(facts), extra=fields)
 
     def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
@@ -69,7 +70,7 @@ class LogTelemetry:
         """Do nothing: a log has no links between traces."""
 
 
-def _level(step: str) -> int:
+def _level(step: AnyStep) -> int:
     if step in WARNING_STEPS:
         return logging.WARNING
     return logging.INFO if step in NOTABLE_STEPS else logging.DEBUG

@@ -18,6 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from shared.adapters.telemetry.logs import LogTelemetry
 from shared.core.keys import Key
+from shared.core.lifecycle.steps import AnyStep
 from shared.core.metric import Measure, Metric
 
 _SCOPE = "darkroom"
@@ -35,10 +36,10 @@ class OpenTelemetry(LogTelemetry):
         self._gauges: dict[str, _Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
 
-    def step(self, name: str, key: Key, **facts: str | int) -> None:
+    def step(self, name: AnyStep, key: Key, **facts: str | int) -> None:
         """Log a step of a generation, and add it as an event to the current span."""
         super().step(name, key, **facts)
-        trace.get_current_span().add_event(name, dict(facts))
+        trace.get_current_span().add_event(name.value, dict(facts))
 
     def count(self, metric: Metric, value: float = 1, **labels: str) -> None:
         """Record a count or a measured value as a metric."""

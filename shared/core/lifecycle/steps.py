@@ -1,4 +1,4 @@
-"""What happens to a generation: the steps that transitions name, and the history made from them.
+"""What happens to a generation: the steps that transitions name, the history made from them, and what the log adds.
 
 Rules of this file:
 1. A transition names its steps with their facts (``happened``). Log line, metric and history are made from these steps
@@ -7,6 +7,8 @@ Rules of this file:
    entries, the first and the latest stay.
 3. Facts are ids, names and numbers. The provider's own error text goes to the log only, which is kept for a shorter
    time.
+4. What happens between two saves is a ``LogStep``. It is in the log only, because it may happen again without a
+   change of the generation.
 """
 
 from collections.abc import Iterable, Mapping
@@ -62,6 +64,42 @@ class Step(StrEnum):
     CAPTURED = "captured"
     RELEASED = "released"
     REFUNDED = "refunded"
+
+
+class LogStep(StrEnum):
+    """What happened outside a transition. The values are the names in logs.
+
+    They are an enum of their own, so that the type checker refuses a transition that names one: the history would
+    report what was not saved.
+    """
+
+    RECEIVED = "received"
+    DEFERRED = "deferred"
+    PROMPT_ALLOWED = "prompt_allowed"
+    PROMPT_REFUSED = "prompt_refused"
+    INPUT_NOT_LOOKED_AT = "input_not_looked_at"
+    INPUT_UNFIT = "input_unfit"
+    INPUT_REFUSED = "input_refused"
+    INPUT_STORED = "input_stored"
+    ARCHIVE_SCREENED = "archive_screened"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    WEBHOOK_VERIFIED = "webhook_verified"
+    OBSERVED = "observed"
+    CHECKED = "checked"
+    EXTRA_PREDICTION = "extra_prediction"
+    OUTPUT_UNFIT = "output_unfit"
+    OUTPUT_CLEANED = "output_cleaned"
+    OUTPUT_SCREENED = "output_screened"
+    OUTPUT_REFUSED = "output_refused"
+    OUTPUT_STORED = "output_stored"
+    WEIGHTS_REFUSED = "weights_refused"
+    PUBLISHED = "published"
+    TIDIED_LATER = "tidied_later"
+    UNTIDY = "untidy"
+
+
+#: What a log line may name.
+AnyStep = Step | LogStep
 
 
 #: The steps that are counted, each with its metric. The facts of the step are the metric's labels.
