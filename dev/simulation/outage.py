@@ -31,6 +31,7 @@ from shared import worker
 from shared.adapters.replicate.resilience.guarded import ResilientProvider
 from shared.core.events.generation_event import GenerationEvent
 from shared.core.keys import Key
+from shared.core.provider.breaker import Circuit
 from shared.core.provider.guarantees import REPLICATE
 from shared.core.requests.messages import GenerationRequest, Message
 from shared.ports import Dependencies, Envelope, Sendable
@@ -167,7 +168,7 @@ class Outage:
     def _instance(self) -> ResilientProvider:
         line, limit = TableRestClient(self.account), (self.case.creates_per_minute, self.case.instances)
         guard = ResilientProvider(line, *limit, now=lambda: self.now_s, chance=self.random.random, clock=self.world.now)
-        line.is_probe = lambda: guard.states()["creates"] == "half-open"
+        line.is_probe = lambda: guard.states()["creates"] is Circuit.HALF_OPEN
         return guard
 
     # Time.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.core.dependency import Dependency
-from shared.core.provider.breaker import Breaker, BreakerRule
+from shared.core.provider.breaker import Breaker, BreakerRule, Circuit
 from shared.core.safety.moderation import Assessment, Decision, Opinion, Policy, combine, refused_for
 from shared.ports import OutputUnfit, Unavailable
 
@@ -98,8 +98,8 @@ class ScreenerChain:
         found = await asyncio.gather(*(self.image(image, plan) for image in images), return_exceptions=True)
         return [_readable(each) for each in found]
 
-    def states(self) -> dict[str, str]:
-        """The state of each screener's circuit breaker, by name: closed, open or half-open."""
+    def states(self) -> dict[str, Circuit]:
+        """The state of each screener's circuit breaker, by name."""
         return {name: breaker.state(self._now()) for name, breaker in self._breakers.items()}
 
     async def _ask(self, name: str, question: Coroutine[Any, Any, Assessment]) -> "_Answer":

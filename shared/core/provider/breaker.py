@@ -10,11 +10,20 @@ Rules of this file:
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from shared.core.values import replace
 
 #: A pause is extended at random by up to this part of it, so that breakers of one dependency do not probe in step.
 JITTER = 0.25
+
+
+class Circuit(StrEnum):
+    """The state of a breaker (rule 1). The values are the words of logs."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +56,11 @@ class Breaker:
     probe_at: float | None = None
     probing_since: float | None = None
 
-    def state(self, now: float) -> str:
-        """closed, open or half-open."""
+    def state(self, now: float) -> Circuit:
+        """Whether a caller may call, may not, or makes the probe."""
         if self.probe_at is None:
-            return "closed"
-        return "half-open" if now >= self.probe_at else "open"
+            return Circuit.CLOSED
+        return Circuit.HALF_OPEN if now >= self.probe_at else Circuit.OPEN
 
     def wait_s(self, now: float) -> float:
         """0 if the caller may call: it then calls ``asked`` and reports the result. Otherwise the seconds to wait."""

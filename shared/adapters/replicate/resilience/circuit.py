@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from shared.core.dependency import Dependency
-from shared.core.provider.breaker import Breaker, BreakerRule
+from shared.core.provider.breaker import Breaker, BreakerRule, Circuit
 from shared.core.provider.prediction import DeferReason
 from shared.ports import OutputUnfit, Unavailable
 
@@ -31,8 +31,8 @@ class CircuitBreaker:
         self._chance = chance
 
     @property
-    def state(self) -> str:
-        """closed, open or half-open."""
+    def state(self) -> Circuit:
+        """Whether a call may be made, may not, or is the probe."""
         return self._breaker.state(self._now())
 
     def wait_s(self) -> float:

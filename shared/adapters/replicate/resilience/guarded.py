@@ -28,7 +28,7 @@ from shared.adapters.replicate.resilience.listing import Listing
 from shared.core.dependency import Dependency
 from shared.core.keys import Key
 from shared.core.lifecycle.attempt import Attempt
-from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.breaker import BreakerRule, Circuit
 from shared.core.provider.guarantees import Kind, PredictionRef
 from shared.core.provider.pacing import pace_of
 from shared.core.provider.prediction import (
@@ -107,7 +107,7 @@ class ResilientProvider:
         """POST the attempt's prediction once, or return NotCreated with the seconds to wait."""
         if (closed_s := self._creates.wait_s()) > 0:
             return NotCreated(DeferReason.CIRCUIT_OPEN, max(closed_s, self._queued_s()))
-        asked_at, is_probe = self._now(), self._creates.state != "closed"
+        asked_at, is_probe = self._now(), self._creates.state is not Circuit.CLOSED
         self._pace, wait_s = self._pace.asked(asked_at, waited=attempt.posts > 1 or attempt.number > 1)
         if wait_s > 0:
             return NotCreated(DeferReason.PACED, wait_s)
@@ -207,7 +207,7 @@ class ResilientProvider:
         async with self._outputs.open(uri), self._inner.fetch(uri, most_bytes) as chunks:
             yield chunks
 
-    def states(self) -> dict[str, str]:
-        """The state of each breaker: closed, open or half-open. ``outputs`` is the worst of all hosts."""
+    def states(self) -> dict[str, Circuit]:
+        """The state of each breaker. ``outputs`` is the worst of all hosts."""
         states = {breaker.what: breaker.state for breaker in (self._creates, self._questions)}
         return {**states, "outputs": self._outputs.state}

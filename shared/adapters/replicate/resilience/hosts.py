@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from shared.adapters.replicate.resilience.circuit import CircuitBreaker
 from shared.core.dependency import Dependency
-from shared.core.provider.breaker import BreakerRule
+from shared.core.provider.breaker import BreakerRule, Circuit
 from shared.core.provider.prediction import DeferReason
 from shared.ports import OutputUnfit, Unavailable
 
@@ -24,7 +24,7 @@ MOST_HOSTS = 64
 #: The most failed files that are remembered for a host, until it delivers one.
 MOST_FILES = 1000
 
-_WORST = ("open", "half-open", "closed")
+_WORST = (Circuit.OPEN, Circuit.HALF_OPEN, Circuit.CLOSED)
 
 
 class FileTrouble(Unavailable):
@@ -41,10 +41,10 @@ class Outputs:
         self._hosts: dict[str, tuple[CircuitBreaker, set[str]]] = {}
 
     @property
-    def state(self) -> str:
-        """closed, open or half-open: the worst state of all hosts."""
+    def state(self) -> Circuit:
+        """The worst state of all hosts."""
         states = {breaker.state for breaker, _ in self._hosts.values()}
-        return next((state for state in _WORST if state in states), "closed")
+        return next((state for state in _WORST if state in states), Circuit.CLOSED)
 
     @asynccontextmanager
     async def open(self, uri: str) -> AsyncIterator[None]:
@@ -64,7 +64,7 @@ class Outputs:
             self._answered(host, asked_at)
             raise
         except Unavailable as trouble:
-            again = breaker.state == "closed" and uri in failed
+            again = breaker.state is Circuit.CLOSED and uri in failed
             if again or trouble.dependency != Dependency.REPLICATE:
                 breaker.given_up(asked_at)
             else:
