@@ -13,6 +13,7 @@ from shared.core.provider.breaker import Circuit
 from shared.core.provider.failure import Failure
 from shared.core.provider.guarantees import REPLICATE, Kind
 from shared.core.provider.prediction import DeferReason, Status
+from shared.worker.auditing import DifferenceKind
 from tests.sources import ROOT, nodes, python
 
 SHARED = ROOT / "shared"
@@ -21,6 +22,7 @@ ENUMS: tuple[type[StrEnum], ...] = (
     Circuit,
     Dependency,
     DeferReason,
+    DifferenceKind,
     Failure,
     InputKind,
     Kind,

@@ -23,7 +23,7 @@ from shared.core.money.credits import MOST_CREDITS, Sums
 from shared.core.money.entries import Move
 from shared.core.reasons import counted
 from shared.views.times import moment
-from shared.worker.auditing import Difference
+from shared.worker.auditing import Difference, DifferenceKind
 
 #: The most credits that one command may move. A larger number is a typing error.
 _MOST = MOST_CREDITS
@@ -119,7 +119,7 @@ def audit(
             return 0
         heads = ("ACCOUNT", "WHAT", "ACCOUNT SAYS", "COUNTED", "DIFFERENCE")
         rows = [
-            (each.account_id, each.what, each.account, each.counted, f"{each.account - each.counted:+d}")
+            (each.account_id, each.what, each.account, each.counted, f"{each.gap:+d}")
             for each in found
             if not each.unreadable
         ]
@@ -138,23 +138,20 @@ def _advice(command_context: CommandContext, found: list[Difference]) -> list[st
     """Corrections to consider: a line for each account and kind of difference. A person decides which is right."""
     lines = []
     for account_id in dict.fromkeys(each.account_id for each in found):
-        gaps = {
-            each.what: each.account - each.counted
-            for each in found
-            if each.account_id == account_id and each.what != "unreadable"
-        }
+        gaps = [each for each in found if each.account_id == account_id and each.gap]
         line = f"{command_context.program} correct {shlex.quote(account_id)}"
-        extra = gaps.pop("open holds", 0)
+        extra = sum(each.gap for each in gaps if each.kind is DifferenceKind.OPEN_HOLDS)
         if extra:
             moves = f"--held {-extra} --available {extra}"
             lines.append(
                 f"{account_id}: if no generation is about to end, consider:"
                 f" {line} {moves} --note 'audit: open holds' --id ID"
             )
-        parts = {name: gaps.get(f"ledger {name}", 0) for name in ("available", "held", "captured")}
-        if any(parts.values()):
-            moves = " ".join(f"--{name} {gap}" for name, gap in parts.items() if gap)
-            buckets = {what.split()[1] for what, gap in gaps.items() if what.startswith("bucket ") and gap}
+        sums = {each.sum_name: each.gap for each in gaps if each.kind is DifferenceKind.SUM}
+        parts = {name: sums[name] for name in ("available", "held", "captured") if name in sums}
+        if parts:
+            moves = " ".join(f"--{name} {gap}" for name, gap in parts.items())
+            buckets = {each.bucket_id for each in gaps if each.kind is DifferenceKind.BUCKET}
             moves += f" --bucket {shlex.quote(buckets.pop())}" if len(buckets) == 1 else ""
             lines.append(
                 f"{account_id}: the ledger does not explain the account. If the account is right, consider:"

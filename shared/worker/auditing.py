@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeVar
 
 from shared.core.metric import Metric
@@ -29,18 +30,44 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class DifferenceKind(StrEnum):
+    """What was compared. The values are the words of reports and of the metric's label."""
+
+    SUM = "ledger"
+    BUCKET = "bucket"
+    ENTRIES = "ledger entries"
+    LINKS = "ledger links"
+    HEAD = "ledger head"
+    CHAIN = "ledger chain"
+    OPEN_HOLDS = "open holds"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One difference of an account: what was compared, and both numbers in credits.
 
-    ``unreadable`` says why the account could not be compared; the numbers are 0 then.
+    ``sum_name`` is the sum that a SUM or a BUCKET is about, ``bucket_id`` the bucket. ``unreadable`` says why the
+    account could not be compared; the numbers are 0 then.
     """
 
     account_id: str
-    what: str
+    kind: DifferenceKind
     account: int
     counted: int
     unreadable: str = ""
+    bucket_id: str = ""
+    sum_name: str = ""
+
+    @property
+    def what(self) -> str:
+        """What was compared, in words, such as "bucket grant:welcome available"."""
+        return " ".join(part for part in (self.kind.value, self.bucket_id, self.sum_name) if part)
+
+    @property
+    def gap(self) -> int:
+        """How many credits the account has more than were counted."""
+        return self.account - self.counted
 
     def __str__(self) -> str:
         if self.unreadable:
@@ -100,9 +127,9 @@ async def audited(
     return differences
 
 
-def unread(account_id: str, why: str, what: str = "unreadable") -> Difference:
+def unread(account_id: str, why: str, kind: DifferenceKind = DifferenceKind.UNREADABLE) -> Difference:
     """The difference of an account that could not be compared."""
-    return Difference(account_id, what, 0, 0, why)
+    return Difference(account_id, kind, 0, 0, why)
 
 
 async def _find_accounts(deps: Dependencies, account_id: str | None) -> AsyncIterator[Found]:
@@ -131,27 +158,34 @@ async def _differences(deps: Dependencies, account: Found) -> list[Difference]:
         links += replay.add(entry)
     open_held, last = await held_at(deps, account, deps.store.generations(account.account_id))
     pairs = [
-        ("ledger entries", account.seq, beyond if beyond > last else replay.seq),
-        ("ledger links", 0, links),
-        ("ledger head", 0, int(account.head != replay.head)),
-        ("open holds", account.held, open_held),
+        (DifferenceKind.ENTRIES, account.seq, beyond if beyond > last else replay.seq),
+        (DifferenceKind.LINKS, 0, links),
+        (DifferenceKind.HEAD, 0, int(account.head != replay.head)),
+        (DifferenceKind.OPEN_HOLDS, account.held, open_held),
     ]
     return [
         *beside(account, [replay.sums[name] for name in SUMS], replay.buckets()),
-        *[Difference(account.account_id, what, have, want) for what, have, want in pairs if have != want],
+        *[Difference(account.account_id, kind, have, want) for kind, have, want in pairs if have != want],
     ]
 
 
 def beside(account: Account, sums: Sequence[int], counted: CountedBuckets, named: NameBucket = str) -> list[Difference]:
     """The sums and buckets of an account beside those that its ledger makes."""
-    pairs = [(f"ledger {name}", getattr(account, name), want) for name, want in zip(SUMS, sums, strict=True)]
+    found = [
+        Difference(account.account_id, DifferenceKind.SUM, getattr(account, name), want, sum_name=name)
+        for name, want in zip(SUMS, sums, strict=True)
+    ]
     shown = {named(bucket.terms.bucket_id): bucket.terms.bucket_id for bucket in account.buckets}
     have = {named(bucket.terms.bucket_id): (bucket.available, bucket.held) for bucket in account.buckets}
     for name in sorted(have.keys() | counted.keys(), key=lambda name: shown.get(name, name)):
         both = zip(("available", "held"), have.get(name, (0, 0)), counted.get(name, (0, 0)), strict=True)
-        label = f"bucket {shown.get(name, name)}"
-        pairs += [(f"{label} {what}", one, other) for what, one, other in both]
-    return [Difference(account.account_id, what, one, other) for what, one, other in pairs if one != other]
+        found += [_of_bucket(account, shown.get(name, name), *each) for each in both]
+    return [each for each in found if each.gap]
+
+
+def _of_bucket(account: Account, bucket_id: str, sum_name: str, have: int, want: int) -> Difference:
+    kind = DifferenceKind.BUCKET
+    return Difference(account.account_id, kind, have, want, bucket_id=bucket_id, sum_name=sum_name)
 
 
 class Replay:

@@ -24,7 +24,7 @@ from shared.core.values import replace
 from shared.ports import Dependencies, NightProgress, Unavailable, UnreadableRow
 from shared.ports.moved import DAYS_KEPT
 from shared.worker import proofs, walking
-from shared.worker.auditing import Difference, ahead, audited, beside, unread
+from shared.worker.auditing import Difference, DifferenceKind, ahead, audited, beside, unread
 from shared.worker.open_holds import OpenLeftError, held_at, in_index
 from shared.worker.walking import Walked
 
@@ -151,7 +151,7 @@ class Call:
         except (Unavailable, UnreadableRow, _TimeOverError, OpenLeftError):
             raise
         except ValueError as error:
-            return [unread(account_id, str(error), "ledger head")]
+            return [unread(account_id, str(error), DifferenceKind.HEAD)]
         except Exception as bug:  # noqa: BLE001  # or no account after this one would be looked at, in any night
             return [unread(account_id, f"unexpected: {type(bug).__name__}")]
 
@@ -166,7 +166,7 @@ async def _compared(deps: Dependencies, account_id: str, until: datetime) -> lis
     if walked is None:
         raise _TimeOverError
     if isinstance(walked, Misfit):
-        return [unread(account_id, str(walked), "ledger chain")]
+        return [unread(account_id, str(walked), DifferenceKind.CHAIN)]
     return await _signed(deps, account, walked, until)
 
 
@@ -184,11 +184,11 @@ async def _signed(deps: Dependencies, account: Account, walked: Walked, until: d
         left = True
     else:
         if account.held != open_held:
-            found.append(Difference(account.account_id, "open holds", account.held, open_held))
+            found.append(Difference(account.account_id, DifferenceKind.OPEN_HOLDS, account.held, open_held))
         if walked.beyond > last:
             misfit = Misfit(walked.beyond, Flaw.INSERTED, f"the account ends at {last}")
     if misfit and misfit.flaw is not Flaw.SUMS:
-        found.append(unread(account.account_id, str(misfit), "ledger chain"))
+        found.append(unread(account.account_id, str(misfit), DifferenceKind.CHAIN))
     if not found and walked.point.seq > walked.signed:
         await proofs.sign_head(deps, walked.point, deps.now())
     if left and not found:

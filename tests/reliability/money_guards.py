@@ -196,7 +196,7 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         WORKER + "auditing.py",
         (
             (
-                '        pairs += [(f"{label} {what}", one, other) for what, one, other in both]\n',
+                "        found += [_of_bucket(account, shown.get(name, name), *each) for each in both]\n",
                 "",
             ),
         ),

@@ -17,7 +17,7 @@ from shared.core.lifecycle.generation import AnyGeneration
 from shared.core.money.account import Account
 from shared.core.money.entries import LedgerEntry
 from shared.ports import Dependencies, NightProgress, Unavailable, UnreadableRow
-from shared.worker.auditing import AT_ONCE, Difference
+from shared.worker.auditing import AT_ONCE, Difference, DifferenceKind
 
 DAY = timedelta(days=1)
 
@@ -106,6 +106,10 @@ async def test_a_balance_that_the_ledger_does_not_explain_is_reported_and_not_me
         ("ledger available", 11, 10),
         ("ledger captured", 1, 0),
         ("bucket grant:welcome available", 11, 10),
+    ]
+    assert [(difference.kind, difference.bucket_id, difference.sum_name) for difference in found[2:]] == [
+        (DifferenceKind.SUM, "", "captured"),
+        (DifferenceKind.BUCKET, "grant:welcome", "available"),
     ]
     assert world.account().available == 11
     assert world.telemetry.total("darkroom.audit_differences") == 4
