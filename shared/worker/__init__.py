@@ -3,6 +3,7 @@
 handler.py         handle(): dispatches a message by its type, and defers it if a dependency is unavailable
 requests.py        what users ask for: a generation (in four phases) or a cancel; messages that cannot be read
 admission.py       the phases before a create: admit, screen, reserve
+quotes.py          the quote of a request that has not opened, made once and handed on
 creates.py         one POST of a create and its four outcomes; the retry of a WAITING generation
 reposting.py       the same create POSTed again, where the provider guarantees idempotency
 observing.py       applies what Replicate reports about a prediction, by webhook or in an answer

@@ -4,12 +4,10 @@ Rules of this file:
 1. Checks that cost nothing come first: the catalogue, then the account. The screeners cost money and come last.
 2. A request that was refused before screening stays refused, even if a new day has a new limit by the time it is
    saved: it was never screened.
-3. A request is quoted once. It is quoted again when it is saved only if the account's plan has changed.
+3. A request is quoted once. It is quoted again when it is saved only if the account's plan has changed (quotes.py).
 4. The index row is written before the hold is saved. If the worker crashes in between, the timer finds the row.
-5. A request of an account whose plan is in the plans no more waits, as for a dependency that is down. Another plan in
-   its place could be too much or too little, and a refusal would lose a request over the operator's mistake.
-6. The app's limits are checked with the account's, by what all instances use together (app_limits.py).
-7. A limit that asks for an approval refuses nothing: the request is screened, and then waits with its records and its
+5. The app's limits are checked with the account's, by what all instances use together (app_limits.py).
+6. A limit that asks for an approval refuses nothing: the request is screened, and then waits with its records and its
    copied input. When it is approved, everything is checked again, but it is screened again only if the policy or the
    account's plan has changed.
 """
@@ -18,25 +16,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.core.catalog.choosing import Quote, quote
-from shared.core.dependency import Dependency
+from shared.core.catalog.choosing import Quote
 from shared.core.lifecycle import approving, opening
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
-from shared.core.money.account import plan_of
 from shared.core.money.limits import Exceeded
 from shared.core.money.payer import Payer, to_approve
-from shared.core.money.plans import Plan
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.safety.screening_record import ScreeningRecord
 from shared.core.values import replace
-from shared.ports import Dependencies, Loaded, Unavailable
+from shared.ports import Dependencies, Loaded
 from shared.worker.clashes import clashes
 from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import open_row
+from shared.worker.quotes import quote_for
 from shared.worker.saving import Absent, Changed, Unchanged, payer_of, save
 from shared.worker.screening import screen_request, with_records
-from shared.worker.versions import with_own_version
 
 if TYPE_CHECKING:
     from shared.worker.app_limits import Gate
@@ -51,9 +46,14 @@ class Admission:
     records: tuple[ScreeningRecord, ...] = ()
 
 
-def admit(deps: Dependencies, message: GenerationRequest, payer: Payer | None) -> Admission:
-    """Phase 1: quote the request, and check whether the account can hold the credits now."""
-    quoted = quote(deps.catalog, message, _plan(deps, payer))
+def admit(
+    deps: Dependencies, message: GenerationRequest, payer: Payer | None, before: Quote | Refusal | None = None
+) -> Admission:
+    """Phase 1: quote the request, and check whether the account can hold the credits now.
+
+    ``before`` is its quote, if it was quoted before.
+    """
+    quoted = quote_for(deps, message, payer, before)
     return Admission(message, opening.refusal_of(message, payer, quoted, deps.now()) or quoted)
 
 
@@ -141,7 +141,7 @@ def _decided(
     if isinstance(before, Generation | Closed) or clashes(before, message.digest):
         return None
     payer = _payer(deps, current, gate)
-    quoted = _quote_for(deps, screened, payer)
+    quoted = quote_for(deps, message, payer, screened.quoted)
     exceeded = _exceeded(screened, payer, before, quoted, deps.now())
     if exceeded and isinstance(quoted, Quote):
         waiting = _asked(deps, message, before, exceeded, quoted)
@@ -166,10 +166,10 @@ def _payer(deps: Dependencies, loaded: Loaded, gate: "Gate | None") -> Payer | N
     return gate.payer(payer) if gate else payer
 
 
-async def approval_needed(deps: Dependencies, found: Received, loaded: Loaded) -> Exceeded | None:
+async def approval_needed(
+    deps: Dependencies, found: Received, loaded: Loaded, quoted: Quote | Refusal
+) -> Exceeded | None:
     """The limit past which a request that waits needs an approval now, if it still does."""
-    deps = await with_own_version(deps, found.request, loaded)
-    quoted = quote(deps.catalog, found.request, _plan(deps, payer_of(deps, loaded)))
     await deps.recent_switches.limits(deps.switches, deps.now())
     gate = await _gate(deps, Admission(found.request, quoted))
     payer = _payer(deps, loaded, gate)
@@ -205,19 +205,3 @@ def _asked(
         until=until,
         trace_parent=deps.telemetry.trace_parent(),
     )
-
-
-def _quote_for(deps: Dependencies, screened: Admission, payer: Payer | None) -> Quote | Refusal:
-    """The quote for the plan that the account has when the generation is saved."""
-    if isinstance(screened.quoted, Refusal) or screened.quoted.plan == _plan(deps, payer).name:
-        return screened.quoted
-    return quote(deps.catalog, screened.message, _plan(deps, payer))
-
-
-def _plan(deps: Dependencies, payer: Payer | None) -> Plan:
-    """The account's plan. Raises Unavailable if no plan has its name (rule 5)."""
-    name = plan_of(payer.account if payer else None)
-    plan = deps.plans.find(name)
-    if plan is None:
-        raise Unavailable(Dependency.PLANS, f"no plan is named {name!r}; plans are {', '.join(deps.plans)}")
-    return plan

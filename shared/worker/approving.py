@@ -15,6 +15,7 @@ Rules of this file:
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.core.catalog.choosing import Quote
 from shared.core.events.approval_event import ApprovalEvent
 from shared.core.keys import Key
 from shared.core.lifecycle import approving
@@ -22,7 +23,7 @@ from shared.core.lifecycle.approval import Asked, Decision, may_decide
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Received, Transition
 from shared.core.money.credits import MOST_CREDITS, whole
 from shared.core.money.limits import Scope
-from shared.core.reasons import Reason
+from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import Check
 from shared.core.values import replace
 from shared.ports import Dependencies, Envelope, Loaded
@@ -45,7 +46,13 @@ class Yes:
 
 
 async def ask(
-    deps: Dependencies, waits: Received, loaded: Loaded, free_at: datetime | None, published: int = 0
+    deps: Dependencies,
+    waits: Received,
+    loaded: Loaded,
+    quoted: Quote | Refusal,
+    *,
+    free_at: datetime | None,
+    published: int = 0,
 ) -> None:
     """Publish that an approval is needed, then let the row wait for its end. Safe to repeat.
 
@@ -55,23 +62,24 @@ async def ask(
     if waits.approval is None:
         return
     if published != waits.approval.asks:
-        await _publish(deps, waits, waits.approval, loaded)
+        await _publish(deps, waits, waits.approval, loaded, quoted)
     soon = deps.now() + timedelta(seconds=deps.timing.check_after_s)
     ends_at = waits.approval.until
     if ends_at <= deps.now():  # a pause has moved it, and may be ended early: it is looked at again before the new end
-        ends_at = max(soon, min(await moved_until(deps, waits, waits.approval, loaded), deps.now() + _LOOK_AGAIN))
+        moved = await moved_until(deps, waits, waits.approval, loaded, quoted)
+        ends_at = max(soon, min(moved, deps.now() + _LOOK_AGAIN))
     due_at = min(ends_at, max(free_at, soon) if free_at else ends_at)
     await deps.index.release(waits.key, due_at, keeps_until(deps, due_at), waits.approval.asks)
 
 
-async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded) -> None:
+async def _publish(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded, quoted: Quote | Refusal) -> None:
     of_app = asked.scope is Scope.APP
     approvers = loaded.account.approvers if loaded.account and not of_app else ()
     await deps.messenger.publish(
         ApprovalEvent(
             key=waits.key,
             asked=asked,
-            until=await moved_until(deps, waits, asked, loaded),
+            until=await moved_until(deps, waits, asked, loaded, quoted),
             approvers=approvers,
             at=asked.last_asked_at,
             text=waits.text,

@@ -35,6 +35,7 @@ from shared.worker.looking import waits_for_turn
 from shared.worker.open_index import lost_at, open_row
 from shared.worker.parking import check_parked
 from shared.worker.pausing import moved_until, paused_for, request_paused_for
+from shared.worker.quotes import quoted_now
 from shared.worker.reposting import post_again
 from shared.worker.requests import open_approved
 from shared.worker.saving import Absent, Changed, Unchanged, advance, reload, save
@@ -156,7 +157,8 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded, p
 
     What was approved and cannot open is given up after ``patience_s``, as a request is that was never asked about.
     """
-    until = await moved_until(deps, found, found.approval, loaded) if found.approval else deps.now()
+    quoted = await quoted_now(deps, found.request, loaded)
+    until = await moved_until(deps, found, found.approval, loaded, quoted) if found.approval else deps.now()
 
     def decide(current: Loaded) -> Transition[Closed] | None:
         waits = current.generation
@@ -168,7 +170,7 @@ async def _check_approval(deps: Dependencies, found: Received, loaded: Loaded, p
     elif isinstance(saved.loaded.generation, Received):
         waits, loaded = saved.loaded.generation, saved.loaded
         try:
-            await open_approved(deps, waits, loaded, published)
+            await open_approved(deps, waits, loaded, published, quoted)
         except Unavailable as trouble:
             if not await _is_out_of_patience(deps, waits, loaded, trouble):
                 raise

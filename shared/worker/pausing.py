@@ -12,17 +12,16 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from shared.core import switches
-from shared.core.catalog.choosing import Quote, quote
+from shared.core.catalog.choosing import Quote
 from shared.core.keys import Key
 from shared.core.lifecycle.approval import Asked
 from shared.core.lifecycle.generation import Generation, Received
 from shared.core.lifecycle.parking import went_on_at
-from shared.core.money.account import plan_of
 from shared.core.reasons import Reason, Refusal
 from shared.core.requests.messages import GenerationRequest
 from shared.core.switches import Switch
 from shared.ports import Dependencies, Loaded, Paused
-from shared.worker.versions import with_own_version
+from shared.worker.quotes import quoted_now
 
 #: What is paused looks again after at most this long.
 LOOK_S = 300
@@ -66,17 +65,24 @@ async def request_paused_for(
     return switches.paused_for(recent, await _models_of(deps, request, loaded), request.key, since, deps.now())
 
 
-async def moved_until(deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded) -> datetime:
-    """When the time to approve a request is over: it moves by the length of the pauses since it was asked."""
+async def moved_until(
+    deps: Dependencies, waits: Received, asked: Asked, loaded: Loaded, quoted: Quote | Refusal | None = None
+) -> datetime:
+    """When the time to approve a request is over: it moves by the length of the pauses since it was asked.
+
+    ``quoted`` is its quote, if it was quoted before.
+    """
     recent = await deps.recent_switches.get(deps.switches, deps.now())
-    return switches.moved(recent, await _models_of(deps, waits.request, loaded), waits.key, asked.asked_at, asked.until)
+    models = await _models_of(deps, waits.request, loaded, quoted)
+    return switches.moved(recent, models, waits.key, asked.asked_at, asked.until)
 
 
-async def _models_of(deps: Dependencies, request: GenerationRequest, loaded: Loaded) -> set[str]:
+async def _models_of(
+    deps: Dependencies, request: GenerationRequest, loaded: Loaded, quoted: Quote | Refusal | None = None
+) -> set[str]:
     """The model of a request that has not opened: the one that it would get now."""
-    plan = deps.plans.find(plan_of(loaded.account))
-    deps = await with_own_version(deps, request, loaded)
-    quoted = quote(deps.catalog, request, plan) if plan else None
+    if quoted is None:
+        quoted = await quoted_now(deps, request, loaded)
     return _names_of(quoted) if isinstance(quoted, Quote) else set()
 
 

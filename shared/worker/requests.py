@@ -43,6 +43,7 @@ from shared.worker.naming import output_prefix
 from shared.worker.open_index import keeps_until, open_row
 from shared.worker.parking import has_turn
 from shared.worker.pausing import wait_if_paused
+from shared.worker.quotes import quote_for
 from shared.worker.saving import Changed, Unchanged, payer_of, save
 from shared.worker.versions import with_own_version
 from shared.worker.warnings import publish_warnings
@@ -84,7 +85,7 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
         admission = await screen(deps, await admit_to_app(deps, admitted, payer))
         reserved = await reserve(deps, admission, loaded, has_row=isinstance(admitted.quoted, Quote))
         if isinstance(reserved, Changed):
-            await _go_on(deps, reserved.generation, reserved.loaded)
+            await _go_on(deps, reserved.generation, reserved.loaded, admission.quoted)
             return
     if isinstance(reserved, Unchanged):
         await _drop_input(deps, admission.message, reserved.generation)
@@ -92,19 +93,22 @@ async def request(deps: Dependencies, message: GenerationRequest, again: str = "
             await refuse_clash(deps, key, digest, again)
 
 
-async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, published: int = 0) -> None:
+async def open_approved(
+    deps: Dependencies, found: Received, loaded: Loaded, published: int = 0, before: Quote | Refusal | None = None
+) -> None:
     """Open what waited for an approval and has it, or needs none any more. What still needs it is asked for.
 
-    ``published`` is the request for an approval that was published before. It may come from the timer's check, which
-    takes no request in: so what a kill switch stops says so from here.
+    ``published`` is the request for an approval that was published before, ``before`` a quote that was made before. It
+    may come from the timer's check, which takes no request in: so what a kill switch stops says so from here.
     """
-    deps = await with_own_version(deps, found.request, loaded)
+    deps, payer = await with_own_version(deps, found.request, loaded), payer_of(deps, loaded)
+    quoted = quote_for(deps, found.request, payer, before)
     if found.approval is None or found.approval.pending:
-        exceeded = await approval_needed(deps, found, loaded)
+        exceeded = await approval_needed(deps, found, loaded, quoted)
         if exceeded is not None:
-            await _ask_again(deps, found, loaded, exceeded, published)
+            await _ask_again(deps, found, loaded, exceeded, quoted, published)
             return
-    admitted = admit(deps, found.request, payer_of(deps, loaded))
+    admitted = admit(deps, found.request, payer, quoted)
     try:
         if isinstance(admitted.quoted, Quote):
             await wait_if_paused(deps, found.key, admitted.quoted)
@@ -117,23 +121,26 @@ async def open_approved(deps: Dependencies, found: Received, loaded: Loaded, pub
     with deps.recent_turns.working():
         reserved = await reserve(deps, await screen(deps, admitted, found), loaded, has_row=opens)
         if isinstance(reserved, Changed):
-            await _go_on(deps, reserved.generation, reserved.loaded)
+            await _go_on(deps, reserved.generation, reserved.loaded, admitted.quoted)
 
 
-async def _ask_again(deps: Dependencies, found: Received, loaded: Loaded, exceeded: Exceeded, published: int) -> None:
+async def _ask_again(
+    deps: Dependencies, found: Received, loaded: Loaded, exceeded: Exceeded, quoted: Quote | Refusal, published: int
+) -> None:
     """Let it wait for an approval; if it waited for something else meanwhile, it says so no more."""
     waits: AnyGeneration | None = found
     if found.reason is not Reason.APPROVAL_NEEDED:
         waits = await _save_wait(deps, loaded, needed(exceeded), ())
     if isinstance(waits, Received):
-        await ask(deps, waits, loaded, exceeded.free_at, published)
+        await ask(deps, waits, loaded, quoted, free_at=exceeded.free_at, published=published)
 
 
-async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded) -> None:
+async def _go_on(deps: Dependencies, generation: AnyGeneration, loaded: Loaded, quoted: Quote | Refusal) -> None:
     """Continue with what was just saved, whether it has opened, has ended or waits for an approval."""
     if isinstance(generation, Received):
-        exceeded = await approval_needed(deps, generation, loaded)
-        await ask(deps, generation, loaded, exceeded.free_at if exceeded else None)
+        quoted = quote_for(deps, generation.request, payer_of(deps, loaded), quoted)
+        exceeded = await approval_needed(deps, generation, loaded, quoted)
+        await ask(deps, generation, loaded, quoted, free_at=exceeded.free_at if exceeded else None)
     else:
         await submit_or_end(deps, generation, loaded)
         await publish_warnings(deps, generation)

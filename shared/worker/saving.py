@@ -141,7 +141,7 @@ async def _changed(deps: Dependencies, saved: Saved) -> Changed[Any]:
 def payer_of(deps: Dependencies, loaded: Loaded) -> Payer | None:
     """Who pays, with the terms of the account's plan. None if there is no account.
 
-    A plan that is gone has no terms: what is open runs to its end, and nothing new opens (admission.py).
+    A plan that is gone has no terms: what is open runs to its end, and nothing new opens (quotes.py).
     """
     account = loaded.account
     if account is None:

@@ -54,6 +54,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         worker_test(_APPROVING + "test_it_waits_screened_with_nothing_held_and_an_event_asks"),
     ),
     Guard(
+        "a quote that is handed on holds for its plan only",
+        WORKER + "quotes.py",
+        (("before and before.plan == plan.name", "before"),),
+        worker_test("test_calls_of_the_core.py::test_another_plan_at_the_save_is_quoted_anew"),
+    ),
+    Guard(
         "an approval overrides its own limit only",
         CORE + "money/limits.py",
         (
@@ -121,7 +127,7 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
         WORKER + "requests.py",
         (
             (
-                "            await _ask_again(deps, found, loaded, exceeded, published)\n            return\n",
+                "            await _ask_again(deps, found, loaded, exceeded, quoted, published)\n            return\n",
                 "            return\n",
             ),
         ),
@@ -177,7 +183,12 @@ APPROVAL_GUARDS: tuple[Guard, ...] = (
     Guard(
         "an event says until when it can really be decided",
         WORKER + "approving.py",
-        (("            until=await moved_until(deps, waits, asked, loaded),\n", "            until=asked.until,\n"),),
+        (
+            (
+                "until=await moved_until(deps, waits, asked, loaded, quoted),\n",
+                "until=asked.until,\n",
+            ),
+        ),
         worker_test(f"{_PAUSED}test_the_event_says_when_its_time_really_ends"),
     ),
     Guard(

@@ -179,7 +179,7 @@ CHOOSING_GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "no other plan stands in for one that is gone",
-        WORKER + "admission.py",
+        WORKER + "quotes.py",
         (("    plan = deps.plans.find(name)\n", '    plan = deps.plans.find(name) or deps.plans.find("")\n'),),
         _worker("test_plans.py::test_a_request_of_an_account_whose_plan_is_gone_waits_and_is_served_when_it_is_back"),
     ),

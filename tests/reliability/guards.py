@@ -269,11 +269,11 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a prompt that nobody screened stays refused",
-        WORKER + "admission.py",
+        WORKER + "quotes.py",
         (
             (
-                "    if isinstance(screened.quoted, Refusal) or screened.quoted.plan",
-                "    if isinstance(screened.quoted, Quote) and screened.quoted.plan",
+                "    if isinstance(before, Refusal):\n        return before\n",
+                "    before = before if isinstance(before, Quote) else None\n",
             ),
         ),
         flow_test("request over a limit, near midnight"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dev.fakes.accounts import daily
 from dev.fakes.store import FakeStore
 from dev.fakes.world import KEY, World
 from shared import worker
@@ -18,10 +19,15 @@ from shared.core.catalog.choosing import quote
 from shared.core.keys import Key
 from shared.core.lifecycle import opening
 from shared.core.lifecycle.attempt import attempt_on
+from shared.core.lifecycle.generation import Received
 from shared.core.lifecycle.state import State
+from shared.core.money.limits import Effect
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown, Prediction
+from shared.core.reasons import Reason
 from shared.core.requests.messages import Check, GenerationRequest
 from shared.ports import Envelope, Loaded
+from shared.worker.accounts import Command
+from tests.worker.test_pausing_approvals import pause
 
 #: What is counted. ``_read`` is the one function in which a request is mapped to a model's inputs.
 COUNTED: dict[CodeType, str] = {
@@ -223,3 +229,70 @@ async def test_a_success_that_was_asked_for_is_delivered_from_what_is_saved_now(
 
     assert await loads_of(world, store, "check", 60) == 2
     assert world.generation().state is State.SUCCEEDED
+
+
+async def asked_world() -> tuple[World, CountingStore, Counter[str]]:
+    """A request for a model of two candidates waits for an approval, and what the core was called for until then."""
+    world, store = await counted_world()
+    await worker.set_limit(world.deps, "ada", replace(daily(1), effect=Effect.APPROVE), Command(command_id="limit"))
+    store.loads = 0
+    with counting() as calls:
+        await world.ask(num_outputs=2, model="flux-dev")
+    assert world.saved().reason is Reason.APPROVAL_NEEDED
+    assert [event.asked.limit_id for event in world.messenger.approvals] == ["daily"]
+    return world, store, calls
+
+
+async def test_what_needs_an_approval_is_quoted_once() -> None:
+    """The wait, and the event that asks for the approval, rest on the quote with which the request was admitted."""
+    _, store, calls = await asked_world()
+
+    assert (calls["quote"], calls["mapped"], store.loads) == (1, 2, 1)
+
+
+@pytest.mark.parametrize("paused", [False, True], ids=["", "after a pause"])
+async def test_what_was_approved_is_quoted_once_and_opens(paused: bool) -> None:
+    """Its end and its pauses, what it may open with, and its hold rest on one quote; its attempt maps once more."""
+    world, store, _ = await asked_world()
+    if paused:
+        pause(world, 60)
+        world.pass_time(90)
+    await worker.approve(world.deps, KEY, "daily", 9, Command(command_id="yes", by="operator:kim"))
+    store.loads = 0
+
+    with counting() as calls:
+        await world.pump()
+
+    assert world.generation().state is State.RUNNING
+    assert (calls["quote"], calls["opened"], calls["attempt_on"], calls["mapped"]) == (1, 1, 1, 2 + 1)
+    assert store.loads == 1
+
+
+async def test_what_still_needs_an_approval_is_quoted_once_a_look() -> None:
+    """A check looks whether the limit is free by now, and until when it can be decided."""
+    world, store, _ = await asked_world()
+    store.loads = 0
+
+    with counting() as calls:
+        await worker.handle(world.deps, Check(KEY), Envelope("check"), "prediction-events")
+
+    assert world.saved().reason is Reason.APPROVAL_NEEDED
+    assert (calls["quote"], calls["mapped"], store.loads) == (1, 2, 1)
+
+
+async def test_a_plan_that_changes_while_it_is_saved_is_quoted_anew_for_an_approval() -> None:
+    """The quote that was handed on was made for another plan."""
+    world, store = await counted_world()
+    await worker.set_limit(world.deps, "ada", replace(daily(1), effect=Effect.APPROVE), Command(command_id="limit"))
+    store.plan = "free"
+
+    await world.ask(num_outputs=2, model=None)
+
+    found = world.saved()
+    assert isinstance(found, Received)
+    assert found.approval is not None
+    await worker.approve(world.deps, KEY, "daily", 9, Command(command_id="yes", by="operator:kim"))
+    await world.pump()
+    free = world.deps.catalog.get_model_for_plan(world.deps.plans["free"])
+    assert free is not None
+    assert world.generation().chain[0] == free.name
