@@ -1,6 +1,8 @@
 """The one loop that waits for a prediction's end: its bound, its reads, and what it waits out."""
 
+import ast
 import asyncio
+import re
 import time
 from collections.abc import Sequence
 from itertools import repeat
@@ -18,10 +20,26 @@ from shared.adapters.replicate.sdk.errors import (
 from shared.adapters.replicate.sdk.types import FullPrediction
 from shared.adapters.replicate.sdk.waiting import ONE_READ_S, Wait
 from shared.core.provider.prediction import Status
+from tests.sources import ROOT, nodes, python
 
 ID = "p" * 26
 
+SDK = ROOT / "shared" / "adapters" / "replicate" / "sdk"
+
 _READ = "predictions.get"
+
+
+def test_no_other_loop_waits() -> None:
+    """A second one had its own deadline and errors. What repeats a failed call (calling.py) waits for no end."""
+    pauses = re.compile(r"asyncio\.sleep\((?!0\))")
+    loops = [
+        (file.relative_to(SDK).as_posix(), node)
+        for file in python("shared")
+        if file.is_relative_to(SDK)
+        for node in nodes(file)
+        if isinstance(node, ast.While | ast.For | ast.AsyncFor)
+    ]
+    assert {name for name, loop in loops if pauses.search(ast.unparse(loop))} == {"calling.py", "waiting.py"}
 
 
 class Reads:
@@ -44,7 +62,7 @@ class Reads:
         return prediction
 
 
-def wait_on(reads: Reads, left_s: float, **more: Any) -> Wait:
+def wait_on(reads: Reads, left_s: float, **more: Any) -> Wait[FullPrediction]:
     """A wait whose deadline is ``left_s`` from now."""
     deadline = time.monotonic() + left_s
     return Wait(_READ, reads, ID, bound_s=7, deadline=deadline, pauses=repeat(0.01), **more)

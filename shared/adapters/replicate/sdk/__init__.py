@@ -29,7 +29,7 @@ answers.py      reads what a refusal says: its fields, its waits
 http.py         the connections, and which errors prove that nothing was sent
 addresses.py    which addresses of outputs are Replicate's
 token.py        where the API token comes from
-waiting.py      Replicate's bounds of a wait, and the one loop that reads until a prediction has ended
+waiting.py      Replicate's bounds of a wait, and the one loop that reads until a prediction or a training has ended
 streaming.py    a prediction's output as it is written; sse.py decodes server-sent events
 hardware.py     memory and prices of Replicate's machines
 

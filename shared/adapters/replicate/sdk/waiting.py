@@ -1,4 +1,4 @@
-"""Waiting for a prediction's end: Replicate's bounds, and the one loop that reads until it has ended.
+"""Waiting for the end of a prediction or a training: Replicate's bounds, and the one loop that reads until then.
 
 Rules of this file:
 1. A wait is bounded as a whole. It returns the prediction as it ended, and never one that still runs. At the deadline
@@ -13,13 +13,22 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from shared.adapters.replicate.sdk.errors import ReplicateError, TimedOutError
 from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
+from shared.core.provider.prediction import Status
 
-if TYPE_CHECKING:
-    from shared.adapters.replicate.sdk.types import FullPrediction
+
+class Ending(Protocol):
+    """What ends some day: a prediction, or a training."""
+
+    @property
+    def status(self) -> Status:
+        """How it goes."""
+
+
+E = TypeVar("E", bound=Ending)
 
 #: The least and the most seconds of ``Cancel-After``, and of ``Prefer: wait``
 #: (replicate.com/docs/topics/predictions).
@@ -46,30 +55,30 @@ class Bound:
         return left_s(self.deadline)
 
 
-class Wait:
-    """A wait for the end of one prediction.
+class Wait(Generic[E]):
+    """A wait for the end of one prediction or training.
 
     Args:
         operation: the operation that a TimedOutError names.
-        read: reads a prediction by its id.
+        read: reads it by its id.
         prediction_id: the id.
         bound_s: how long the caller waits in all, for the text of a TimedOutError.
         deadline: when the wait ends, by ``time.monotonic``.
         pauses: the seconds between two reads.
-        known: the prediction as it was read last, if it was.
+        known: what was read last, if it was read.
         waits_out: the errors of a read that are waited out. Any other is raised.
     """
 
     def __init__(  # noqa: PLR0913  # each is a matter of its own
         self,
         operation: str,
-        read: "Callable[[str], Awaitable[FullPrediction]]",
+        read: Callable[[str], Awaitable[E]],
         prediction_id: str,
         *,
         bound_s: float,
         deadline: float,
         pauses: Iterator[float],
-        known: "FullPrediction | None" = None,
+        known: E | None = None,
         waits_out: tuple[type[ReplicateError], ...] = TRIED_AGAIN[Kind.READ],
     ) -> None:
         self.known = known
@@ -81,8 +90,8 @@ class Wait:
         self._pauses = pauses
         self._waits_out = waits_out
 
-    async def end(self) -> "FullPrediction":
-        """The prediction as it ended.
+    async def end(self) -> E:
+        """The prediction or the training as it ended.
 
         Raises:
             TimedOutError: it had not ended at the deadline.
@@ -101,7 +110,7 @@ class Wait:
             raise self._timed_out()
         return self.known
 
-    async def turns(self) -> "AsyncGenerator[FullPrediction | None, None]":
+    async def turns(self) -> AsyncGenerator[E | None]:
         """``known``, before each read, so that the caller may do something meanwhile. It ends when ``known`` has ended.
 
         Raises:

@@ -6,10 +6,8 @@ Rules of this file:
 3. A training that outlasts the wait runs on: it is long and paid for. The error has its id.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from shared.adapters.replicate.sdk.api import ReplicateApi
@@ -24,13 +22,12 @@ from shared.adapters.replicate.sdk.errors import (
     TimedOutError,
     ValidationError,
 )
-from shared.adapters.replicate.sdk.retrying import TRIED_AGAIN, Kind
 from shared.adapters.replicate.sdk.types import Training, Version
-from shared.adapters.replicate.sdk.waiting import ONE_READ_S, Bound, bounded, pauses_s
+from shared.adapters.replicate.sdk.waiting import Bound, Wait, bounded, pauses_s
 from shared.core.provider.prediction import Status
 from shared.core.provider.redaction import redacted
 
-_TRAIN = "trainings.create"
+_TRAIN, _FOLLOW = "trainings.create", "trainings.get"
 
 #: How many of the account's latest trainings are searched for those that made a model's versions.
 _TRAININGS = 300
@@ -247,24 +244,20 @@ def _files_of(version: Version | None) -> list[str]:
 
 async def _trained(api: ReplicateApi, training: Training, bound: Bound) -> str:
     """The id of the version that a training made, at its end."""
-    pauses, operation = pauses_s(*_LOOKS_S, 1.5), "trainings.get"
-    while not training.status.finished:
-        if not bound.left_s():
-            raise TimedOutError(
-                operation,
-                f"training {training.id} took over {bound.s:g} s: it runs on",
-                prediction_id=training.id,
-                advice="Follow it with api.trainings.get, or end it with api.trainings.cancel.",
-            )
-        await asyncio.sleep(min(next(pauses), bound.left_s()))
-        with suppress(TimeoutError, *TRIED_AGAIN[Kind.READ]):
-            async with asyncio.timeout(max(bound.left_s(), ONE_READ_S)):
-                training = await api.trainings.get(training.id)
+    pauses = pauses_s(*_LOOKS_S, 1.5)
+    wait = Wait(_FOLLOW, api.trainings.get, training.id, bound_s=bound.s, deadline=bound.deadline, pauses=pauses)
+    try:
+        training = await wait.end()
+    except TimedOutError:
+        raise TimedOutError(
+            _FOLLOW,
+            f"training {training.id} took over {bound.s:g} s: it runs on",
+            prediction_id=training.id,
+            advice="Follow it with api.trainings.get, or end it with api.trainings.cancel.",
+        ) from None
     version = training.trained_version.partition(":")[2]
     if training.status is not Status.SUCCEEDED or not version:
         why = redacted(training.error, (each for each in training.input.values() if isinstance(each, str)))
         ended = f"training {training.id} ended as {training.status.value}{f': {why}' if why else ''}"
-        raise FailedError(
-            operation, ended, prediction_id=training.id, advice=f"Its logs: replicate.com/p/{training.id}"
-        )
+        raise FailedError(_FOLLOW, ended, prediction_id=training.id, advice=f"Its logs: replicate.com/p/{training.id}")
     return version
