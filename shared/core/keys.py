@@ -8,8 +8,9 @@ Rules of this file:
    use the same id, and so may two accounts. A user without a named account has the account of the same id.
 3. A name joined from ids is never split again. Ids are joined by a character that no id may contain, so that two keys
    never make the same name: ``/`` in names, ``;`` in RowKeys.
-4. A RowKey is bounded. Ids that are too long for it are replaced by their first characters and a digest of them all,
-   after two semicolons. No plain RowKey begins with two semicolons, because ids are not empty.
+4. A RowKey is bounded. Ids that are too long for it are the first one, two semicolons and a digest of them all. The
+   first one stays whole, because the open index is read by account. No plain RowKey has two semicolons in a row,
+   because no id is empty or has one. So no two generations share a RowKey.
 """
 
 import hashlib

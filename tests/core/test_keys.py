@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.adapters.azure_storage.tables.rows import generation_key
+from shared.adapters.azure_storage.tables.rows_money import move_key
 from shared.adapters.service_bus import broker_id
 from shared.core.keys import ROW_KEY_BYTES, Key, index_key, is_id, row_key, user_named
+from shared.core.money.entries import Move
 from shared.core.provider.webhook import Callback, callback_url, named_callback, read_callback
 from shared.core.requests.messages import CancelRequest, Check
 from shared.core.requests.parsing import parse_event, parse_request
@@ -49,6 +52,11 @@ def names(key: Key) -> dict[str, Any]:
     }
 
 
+def row_keys(key: Key) -> list[str]:
+    """Every RowKey that is made of a key within its account's partition."""
+    return [generation_key(key), *(move_key(move, row_key(key)) for move in Move)]
+
+
 @given(KEYS, KEYS)
 def test_no_two_keys_share_a_name(one: Key, other: Key) -> None:
     """Row, index, blobs, message, event and digest belong to one key, and one key always gives the same names."""
@@ -60,8 +68,7 @@ def test_no_two_keys_share_a_name(one: Key, other: Key) -> None:
 @given(KEYS)
 def test_every_name_fits_where_it_goes(key: Key) -> None:
     """Three ids of 128 characters fit too, and no name has a character that Tables forbid in a key."""
-    for kind in ("generation:{}", "ledger:{}:hold", "ledger:{}:resolve"):
-        assert len(kind.format(row_key(key)).encode()) <= ROW_KEY_BYTES
+    assert max(len(name.encode()) for name in row_keys(key)) <= ROW_KEY_BYTES
     assert len(index_key(key).encode()) <= ROW_KEY_BYTES
     assert not set(row_key(key) + index_key(key)) & set("/\\#?%")
     assert len(f"{output_prefix(key)}{'0' * 32}.safetensors") <= _BLOB_CHARACTERS
@@ -90,11 +97,13 @@ def test_without_an_account_it_is_the_one_of_the_users_id() -> None:
 
 @pytest.mark.parametrize(("user", "generation", "plain"), [(106, 128, True), (107, 128, False), (128, 128, False)])
 def test_a_digest_stands_where_a_row_key_would_be_too_long(user: int, generation: int, *, plain: bool) -> None:
-    """A row key may have 240 characters: with ``ledger:`` and ``:resolve`` they are 255."""
-    named = row_key(Key("u" * user, "g" * generation))
+    """The longest in plain text, with the longest name of a move before it, is as long as a RowKey may be."""
+    key = Key("u" * user, "g" * generation)
+    named, longest = row_key(key), max(map(len, row_keys(key)))
     assert (named == f"{'u' * user};{'g' * generation}") == plain
     assert named.startswith(f"{'u' * user};" if plain else f"{'u' * user};;")
-    assert len(named) <= 240
+    assert longest == ROW_KEY_BYTES if plain else longest < ROW_KEY_BYTES
+    assert (";;" in named) != plain
 
 
 def test_a_user_in_a_list_is_named_with_the_account_where_another_pays() -> None:
