@@ -61,9 +61,9 @@ class Project:
         return self.root / "requirements-dev.lock"
 
     @property
-    def own_packages(self) -> list[Path]:
-        """The folders of this repository's own packages beside the app."""
-        return sorted(path.parent for path in self.root.glob("packages/*/pyproject.toml"))
+    def projects(self) -> list[Path]:
+        """The pyproject.toml of each project that is installed editable: the packages', then the app's."""
+        return [*sorted(self.root.glob("packages/*/pyproject.toml")), *self.root.glob("pyproject.toml")]
 
     @property
     def azurite_package(self) -> Path:
@@ -143,8 +143,7 @@ def is_ready(project: Project) -> bool:
 def _stamp(project: Project, node: Path) -> dict[str, str]:
     inputs = hashlib.sha256()
     installed = (project.packages, project.azurite_package / "package-lock.json", *sorted(clients.PACKAGE.iterdir()))
-    own = (folder / "pyproject.toml" for folder in project.own_packages)
-    for path in (*installed, *own, *node_tests.locks(project.root), Path(__file__)):
+    for path in (*installed, *project.projects, *node_tests.locks(project.root), Path(__file__)):
         inputs.update(path.read_bytes())
     # the real path changes when the system's Python under the environment is replaced by another version
     return {"inputs": inputs.hexdigest(), "python": os.path.realpath(project.python), "node": str(node)}
@@ -208,8 +207,7 @@ def install_own_packages(project: Project) -> None:
 
     The app's own project brings the console script `darkroom`.
     """
-    own = [*project.own_packages, *([project.root] if (project.root / "pyproject.toml").exists() else [])]
-    folders = [argument for folder in own for argument in ("--editable", str(folder))]
+    folders = [argument for file in project.projects for argument in ("--editable", str(file.parent))]
     if folders:
         # The lock has their build tools and dependencies, so the registry must not bring other versions.
         options = ["--no-deps", "--no-build-isolation"]

@@ -255,3 +255,13 @@ def test_the_functions_end_before_the_host_ends_them(tmp_path: Path) -> None:
     (bound,) = (name for name in NAMES if name.env == "INVOCATION_TIMEOUT_S")
     assert int(bound.default) < function_app.LAST_RESORT_S
     bound.read("240")
+
+
+def test_every_package_has_its_licence() -> None:
+    """A wheel is handed on without this repository, so it has the text with it."""
+    folders = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+    assert len(folders) == 2
+    for folder in folders:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"]), folder.name
+        assert f"The {folder.name} authors" in (folder / "LICENSE").read_text(encoding="utf-8")

@@ -66,14 +66,16 @@ def test_a_changed_lock_or_a_lost_part_means_setting_up_again(project: Project, 
     assert not setup.is_ready(project)
 
 
-@pytest.mark.parametrize("path", ["packages/own/pyproject.toml", "packages/own/tests/node/package-lock.json"])
+@pytest.mark.parametrize(
+    "path", ["pyproject.toml", "packages/own/pyproject.toml", "packages/own/tests/node/package-lock.json"]
+)
 def test_a_package_of_this_repository_that_is_new_or_changed_means_setting_up_again(
     project: Project, path: str
 ) -> None:
-    """The stamp covers its dependencies and what its tests run under Node."""
+    """The stamp covers the app's commands, a package's dependencies, and what its tests run under Node."""
     _complete(project)
     file = project.root / path
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     for text in ("new", "changed"):
         file.write_text(text, encoding="utf-8")
         assert not setup.is_ready(project)

@@ -60,6 +60,13 @@ def test_the_example_prints_what_it_says() -> None:
     assert ran.stdout.splitlines() == re.findall(r"  # (.*)", example), ran.stderr[-2000:]
 
 
+def test_the_example_needs_what_the_page_installs() -> None:
+    """Each package that it imports is in the line that installs."""
+    (line,) = re.findall(r"^    pip install (.*)", README, re.MULTILINE)
+    needed = set(re.findall(r"^(?:import|from) (\w+)", block("python"), re.MULTILINE))
+    assert {each.rpartition("/")[2].replace("-", "_") for each in line.split()} == needed
+
+
 async def test_the_operations_are_those_of_the_api() -> None:
     """The table names each route of /v1 once, and nothing else."""
     spoken = {each.replace(" /v1", " ") for each in await routes() if re.match(r"\w+ /v1/(?!v1)", each)}
