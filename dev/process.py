@@ -163,6 +163,20 @@ async def start(  # noqa: PLR0913  # each is what one of its callers needs
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     stderr_reader = asyncio.create_task(_read(process.stderr, tail, on_stderr))
     output = _lines(process.stdout)
+    ready, reason = await _ready(process, (stderr_reader,), output, announcement, timeout_s)
+    if ready is None:
+        raise StartError(f"{name} {reason}. Its stderr ends with:\n" + "\n".join(tail))
+    return Child(name, ready, process, tail, (stderr_reader, asyncio.create_task(_discard(output))))
+
+
+async def _ready(
+    process: Process,
+    readers: tuple[asyncio.Task[None], ...],
+    output: AsyncIterator[str],
+    announcement: Announcement,
+    timeout_s: float,
+) -> tuple[Mapping[str, object] | None, str]:
+    """What a child announced. None if there is nothing, with the reason: it is stopped then."""
     ready, reason = None, f"did not get ready within {timeout_s:g} s"
     try:
         async with asyncio.timeout(timeout_s):
@@ -172,10 +186,8 @@ async def start(  # noqa: PLR0913  # each is what one of its callers needs
         pass
     finally:
         if ready is None:  # also when the caller is cancelled
-            await _stop(process, (stderr_reader,), 0)
-    if ready is None:
-        raise StartError(f"{name} {reason}. Its stderr ends with:\n" + "\n".join(tail))
-    return Child(name, ready, process, tail, (stderr_reader, asyncio.create_task(_discard(output))))
+            await _stop(process, readers, 0)
+    return ready, reason
 
 
 def exit_with_stdin() -> None:

@@ -118,7 +118,6 @@ class Running:
 
     async def _start(self) -> Stack:
         self._port = ports.of_host(ports.HOST if self._usual else 0)
-        local = local_values() | LOCAL_PACE | self._own
         self._folder = folder = Path(tempfile.mkdtemp(prefix="run-", dir=_made(LOCAL)))
         self._ending.callback(shutil.rmtree, folder, ignore_errors=True)
         async with asyncio.TaskGroup() as group:
@@ -130,18 +129,8 @@ class Running:
             replicate = group.create_task(self._replicate())
             pictures = group.create_task(self._sampled())
         self._samples = pictures.result()
-        values = local | {
-            "ServiceBus": bus.result().text("connection_string"),
-            "STORAGE_CONNECTION_STRING": storage.result().connection_string,
-            "AzureWebJobsStorage": storage.result().connection_string,
-            "CONTENT_SAFETY_ENDPOINT": safety.result().text("url"),
-            "CONTENT_SAFETY_KEY": safety.result().text("key"),
-            "PUBLIC_URL": f"http://127.0.0.1:{self._port}",
-            "KEYS_FOLDER": str(self._folder if self._durable is None else self._durable),
-        }
         simulator = replicate.result()
-        values |= self._real if simulator is None else _simulated(simulator)
-        values |= self._overrides
+        values = self._values(storage.result(), bus.result(), safety.result(), simulator)
         file = self._settings_file
         file.write_text(json.dumps({"IsEncrypted": False, "Values": values}), encoding="utf-8")
         file.chmod(0o600)  # it may hold a real token
@@ -160,6 +149,22 @@ class Running:
             app=app,
             host=host.result(),
         )
+
+    def _values(
+        self, storage: azurite.Azurite, bus: process.Child, safety: process.Child, simulator: process.Child | None
+    ) -> dict[str, str]:
+        """The settings of the app: the local ones, where the services are, and what was asked for."""
+        services = {
+            "ServiceBus": bus.text("connection_string"),
+            "STORAGE_CONNECTION_STRING": storage.connection_string,
+            "AzureWebJobsStorage": storage.connection_string,
+            "CONTENT_SAFETY_ENDPOINT": safety.text("url"),
+            "CONTENT_SAFETY_KEY": safety.text("key"),
+            "PUBLIC_URL": f"http://127.0.0.1:{self._port}",
+            "KEYS_FOLDER": str(self._folder if self._durable is None else self._durable),
+        }
+        replicate = self._real if simulator is None else _simulated(simulator)
+        return local_values() | LOCAL_PACE | self._own | services | replicate | self._overrides
 
     # Faults that a test of reliability injects. Each process returns at the same address, with its data if it is
     # durable.

@@ -24,6 +24,9 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 #: A class that is longer does two things. Of ten functions in shared/ nine are no longer than this.
 CLASS_LINES, MOST_FUNCTIONS_LINES = 250, 18
 
+#: Where functions are measured. In tests/ a table of cases may be longer, and nothing else needs it.
+MEASURED = ("function_app.py", "shared", "dev", "packages", "infra")
+
 #: What the core may import beside itself: nothing that reads a clock, a file, a socket, chance or the environment.
 PURE = {
     "base64",
@@ -94,10 +97,10 @@ def test_no_file_is_too_long() -> None:
 
 
 def test_no_function_is_too_long() -> None:
-    """A function in shared/ has at most 40 lines, its docstring included."""
+    """A function outside of tests/ has at most 40 lines, its docstring included."""
     too_long = {
         f"{name_of(path)}:{function.name}": lines
-        for path in python("shared")
+        for path in python(*MEASURED)
         for function in functions(path)
         if (lines := (function.end_lineno or 0) - function.lineno + 1) > FUNCTION_LINES
     }

@@ -84,7 +84,13 @@ class World:
         self.telemetry = FakeTelemetry()
         self.dead: list[tuple[Sent, Exception]] = []
         self._seeds = iter(range(1_000_000, 9_000_000))
-        self.deps = Dependencies(
+        self.deps = self._dependencies(catalog, plans or plans_of(catalog))
+        self._credits = credits
+        #: A catalogue as this world has it.
+        self.of_catalog: Callable[[Catalog], Catalog] = _as_it_is
+
+    def _dependencies(self, catalog: Catalog, plans: Plans) -> Dependencies:
+        return Dependencies(
             store=self.store,
             index=self.index,
             moved=self.moved,
@@ -110,7 +116,7 @@ class World:
             messenger=self.messenger,
             telemetry=self.telemetry,
             catalog=catalog,
-            plans=plans or plans_of(catalog),
+            plans=plans,
             policy=Policy("test", dict.fromkeys(Category, 4)),
             timing=Timing(),
             limits=Limits(),
@@ -119,9 +125,6 @@ class World:
             chance=lambda: 0.5,
             sleep=self.sleep,
         )
-        self._credits = credits
-        #: A catalogue as this world has it.
-        self.of_catalog: Callable[[Catalog], Catalog] = _as_it_is
 
     def _new_seed(self) -> int:
         return next(self._seeds)

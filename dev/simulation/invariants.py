@@ -26,7 +26,7 @@ from shared.core.keys import Key, row_key
 from shared.core.lifecycle.generation import AnyGeneration, Generation, Received, Transition
 from shared.core.lifecycle.state import NEXT, State
 from shared.core.lifecycle.steps import MOST_ENTRIES
-from shared.core.money.account import Account
+from shared.core.money.account import Account, User
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.reasons import Reason
 from shared.core.requests.messages import GenerationRequest
@@ -91,21 +91,20 @@ class Observer:
                 require(moves_on, "the rank only grows", (key, before.rank, after.rank))
         unopened = before is None or isinstance(before, Received)
         opens = unopened and isinstance(after, Generation)
-        ends = not unopened and after.state.ended
         require(not (opens and after.state.ended), "what opens has not ended", key)
+        self._pays(before, transition, ends=not unopened and after.state.ended)
+        makes = isinstance(after, Generation) and after.attempt.trains and after.state is State.SUCCEEDED
+        require(makes == (transition.version is not None), "a version is saved with its training's end", key)
+        if unopened and isinstance(after, Generation) and transition.account is not None:
+            _within_its_windows(after, transition.account, transition.user)
+
+    def _pays(self, before: AnyGeneration | None, transition: Transition[AnyGeneration], *, ends: bool) -> None:
+        """The moves are those of the change of state."""
+        key = transition.generation.key
         pays = transition.account is not None or self._was_there(key.account_id)
         moved = tuple(entry.move for entry in transition.entries if entry.move not in DUE)
         require(moved == moves_of(before, transition, pays=pays), "moves go with states", (key, moved))
         require(ends == (Move.RESOLVE in moved), "an end resolves its hold", key)
-        makes = isinstance(after, Generation) and after.attempt.trains and after.state is State.SUCCEEDED
-        require(makes == (transition.version is not None), "a version is saved with its training's end", key)
-        if opens and transition.account is not None:
-            asked = after.approval if isinstance(after, Generation) else None
-            held = after.held_credits if isinstance(after, Generation) else 0
-            given = asked.approvals if asked else ()
-            approved = {(each.limit_id, each.scope) for each in given if held <= each.most_credits}
-            exceeded = exceeded_window(transition.account, transition.user, approved)
-            require(not exceeded, "no window is exceeded", (key, exceeded))
 
     def _was_there(self, account_id: str) -> bool:
         """Whether an account was there when a call that saves now has read its rows: longer than a call takes."""
@@ -207,6 +206,14 @@ def _refund(before: AnyGeneration | None, transition: Transition[AnyGeneration])
     given = after.refunded_credits - before.refunded_credits
     require(given == refund.available == -refund.captured > 0, "a refund gives back what was captured", after.key)
     require(after.refunded_credits <= after.captured_credits, "no credit is refunded twice", after.key)
+
+
+def _within_its_windows(opened: Generation, account: Account, user: User | None) -> None:
+    """What opens exceeds no window of its account or user, but where it was approved."""
+    given = opened.approval.approvals if opened.approval else ()
+    approved = {(each.limit_id, each.scope) for each in given if opened.held_credits <= each.most_credits}
+    exceeded = exceeded_window(account, user, approved)
+    require(not exceeded, "no window is exceeded", (opened.key, exceeded))
 
 
 def _waits_longer(before: AnyGeneration, after: AnyGeneration) -> bool:
