@@ -24,7 +24,7 @@ FILE_LINES, FUNCTION_LINES = 400, 40
 #: A class that is longer does two things. Of ten functions in shared/ nine are no longer than this.
 CLASS_LINES, MOST_FUNCTIONS_LINES = 250, 18
 
-#: Where functions are measured. In tests/ a table of cases may be longer, and nothing else needs it.
+#: Where functions and classes are measured. In tests/ a table of cases may be longer, and nothing else needs it.
 MEASURED = ("function_app.py", "shared", "dev", "packages", "infra")
 
 #: What the core may import beside itself: nothing that reads a clock, a file, a socket, chance or the environment.
@@ -117,10 +117,10 @@ def test_most_functions_are_short() -> None:
 
 
 def test_no_class_is_too_long() -> None:
-    """A class in shared/ has at most 250 lines, its docstrings included."""
+    """A class outside of tests/ has at most 250 lines, its docstrings included."""
     too_long = {
         f"{name_of(path)}:{node.name}": lines
-        for path in python("shared")
+        for path in python(*MEASURED)
         for node in nodes(path)
         if isinstance(node, ast.ClassDef) and (lines := (node.end_lineno or 0) - node.lineno + 1) > CLASS_LINES
     }

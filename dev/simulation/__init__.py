@@ -2,6 +2,7 @@
 
 effects.py            the calls that leave the message handler, and the ways in which each can go wrong
 invariants.py         what must hold after every step, and what must hold at rest
+cases.py              how a prediction ends, how its webhooks come, and who has asked for that
 schedules.py          a schedule (one flow, one fault, one kind of webhook, one end at Replicate) and its stage
 performing.py         runs schedules; those that come to the same state are decided together
 snapshots.py          copies of the mutable state
@@ -11,6 +12,7 @@ flows.py              the flows; modality_flows.py: text, sound, training; pictu
 tallies.py            the results of the flows, shared by the processes of one run
 simulation.py         many users, many faults, two processes, one seed
 clockwork.py          the time of the simulation, and the order in which handlers run
+users.py              what its users do; approvers.py: those who are asked for an approval
 weather.py            the faults of the simulation
 replicate_life.py     the lives of its predictions
 outage.py             an hour without Replicate under load

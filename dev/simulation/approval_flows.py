@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.cases import End
+from dev.simulation.schedules import Faced, Flow, Stage
 from shared.core.commands.acts import AccountCommand
 from shared.core.commands.parsing import parse_command
 from shared.core.money.app_limits import AppLimits

@@ -7,11 +7,12 @@ from datetime import timedelta
 from dev.fakes.accounts import daily
 from dev.fakes.world import KEY
 from dev.simulation.approval_flows import APPROVAL_FLOWS
+from dev.simulation.cases import End
 from dev.simulation.modality_flows import MODALITY_FLOWS
 from dev.simulation.money_flows import MONEY_FLOWS
 from dev.simulation.pause_flows import PAUSE_FLOWS
 from dev.simulation.picture_flows import PICTURE_FLOWS, finished, finished_event
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.schedules import Faced, Flow, Stage
 from dev.simulation.turn_flows import TURN_FLOWS
 from shared.core.money.windows import UNUSED
 from shared.core.provider.prediction import DeferReason, NotCreated, OutcomeUnknown

@@ -9,7 +9,8 @@ from typing import Any
 from dev.fakes.archives import WEIGHTS_TAR, zipped
 from dev.fakes.catalogs import SEED, TEXT, VERSION, catalog, model
 from dev.fakes.world import KEY
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.cases import End
+from dev.simulation.schedules import Faced, Flow, Stage
 from shared.core.keys import Key
 from shared.core.provider.prediction import OutcomeUnknown
 from shared.core.requests.messages import CancelRequest, Check, GenerationRequest

@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dev.fakes.world import KEY, World
+from dev.simulation.cases import End
 from dev.simulation.picture_flows import finished
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.schedules import Faced, Flow, Stage
 from shared import worker
 from shared.core.commands.acts import AccountCommand
 from shared.core.commands.parsing import parse_command

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dev.fakes.world import KEY
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.cases import End
+from dev.simulation.schedules import Faced, Flow, Stage
 from shared.core.provider.prediction import DeferReason, NotCreated
 from shared.core.requests.messages import CancelRequest, Check
 from shared.core.switches import Order, PauseScope, Span, Switch, Target

@@ -16,11 +16,12 @@ from functools import cache, reduce
 from operator import or_
 
 from dev.fakes.world import KEY
+from dev.simulation.cases import EVERY, End, Webhook
 from dev.simulation.digests import Digests
 from dev.simulation.effects import Fault, Mode, modes_of, run
 from dev.simulation.invariants import after_step, at_rest
 from dev.simulation.logs import NOTHING, Said, lines_of
-from dev.simulation.schedules import EVERY, End, Faced, Flow, Schedule, Stage, Webhook
+from dev.simulation.schedules import Faced, Flow, Schedule, Stage
 from dev.simulation.secrecy import Unspoken, said_well, unspoken
 from dev.simulation.snapshots import Snapshot
 

@@ -6,7 +6,8 @@ paid yet. An output is never refused for this reason, because it is paid.
 
 from dataclasses import replace
 
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.cases import End
+from dev.simulation.schedules import Faced, Flow, Stage
 from shared.core.requests.digest import digest_of
 from shared.core.requests.messages import GenerationRequest, PredictionEvent
 from shared.worker.wariness import LOST_DELIVERIES

@@ -11,12 +11,12 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from dev.fakes.messenger import COMMANDS, queue_of
 from dev.fakes.screener import UNSAFE_IMAGE
 from dev.fakes.world import KEY, World
+from dev.simulation.cases import Case, End, Webhook
 from dev.simulation.effects import Crash, Fault, Mode, watched
 from dev.simulation.invariants import Observer, after_step
 from dev.simulation.logs import Said, keep_only_what_is_read
@@ -33,37 +33,6 @@ from shared.worker.account_commands import handle_command
 #: that is deferred several times, and the 50 minutes that a missing output is waited for. Nothing here waits for the
 #: six hours of giving up.
 BOUND = timedelta(hours=1.5)
-
-
-class Webhook(StrEnum):
-    """How Replicate's webhooks come."""
-
-    NONE = "no webhook"
-    ONCE = "webhook once"
-    TWICE = "webhook twice"
-    EARLY = "webhook before the save of the prediction id"
-    LATE = "webhook after the end"
-    DISORDERED = "completed before start"
-
-
-class End(StrEnum):
-    """How the first prediction ends. ``..., next model`` has a fallback."""
-
-    SUCCEEDED = "succeeded"
-    FEWER = "fewer images"
-    UNSAFE = "one image unsafe"
-    TRANSIENT = "failed transient"
-    TRANSIENT_NEXT = "failed transient, next model"
-    CONTENT = "failed for content"
-    CANCELED = "canceled"
-    ABORTED = "aborted"
-    ABORTED_NEXT = "aborted, next model"
-    EXPIRED = "output expired"
-    EXPIRES = "second output expires at the fault"
-
-
-#: Every webhook with every end.
-EVERY: frozenset[tuple[End, Webhook]] = frozenset((end, webhook) for end in End for webhook in Webhook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +82,14 @@ class Schedule:
         return f"{self.flow.name}, {self.mode} effect {self.effect}{again}, {self.webhook}, {self.end}"
 
 
-class Stage:
-    """One world, one generation of two images, one fault.
-
-    ``alike`` are the ends and webhooks with which all would have gone the same way so far: whoever looks at the end or
-    the webhook takes out those for which the answer is another.
-    """
+class Stage(Case):
+    """One world, one generation of two images, one fault."""
 
     def __init__(self, end: End, webhook: Webhook, fault: Fault, world: World | None = None) -> None:
+        super().__init__(end, webhook)
         self.world = world or World()
         self.watch = Observer(self.world)
         keep_only_what_is_read(self.world)
-        self._end = end
-        self._webhook = webhook
-        self.alike = EVERY
         self.sent: set[str] = set()
         self.late: list[PredictionEvent] = []
         #: New predictions whose life is still to come, and the webhooks of the last of them that are under way.
@@ -160,24 +123,6 @@ class Stage:
         """What was said since this was last asked: from here on it is part of no state."""
         telemetry: Any = self.world.telemetry
         return Said(telemetry.steps.take(), telemetry.counts.take())
-
-    # How it ends, and which webhooks come.
-
-    def ends_in(self, *ends: End) -> bool:
-        """Whether it is one of these, whichever it is."""
-        answer = self._end in ends
-        self.alike = frozenset(each for each in self.alike if (each[0] in ends) is answer)
-        return answer
-
-    def is_sent(self, *webhooks: Webhook) -> bool:
-        """Whether they come in one of these ways, whichever it is."""
-        answer = self._webhook in webhooks
-        self.alike = frozenset(each for each in self.alike if (each[1] in webhooks) is answer)
-        return answer
-
-    def in_case(self, end: End, webhook: Webhook) -> None:
-        """From here on with this end and webhook, whose state this is too; what is read is recorded anew."""
-        self._end, self._webhook, self.alike = end, webhook, EVERY
 
     @property
     def model(self) -> str:

@@ -14,21 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from dev.fakes.accounts import daily
 from dev.fakes.messenger import EVENTS, REQUESTS, Sent
 from dev.fakes.world import DELIVERIES, START, World
-from dev.simulation.approvers import APPROVER, ASKS, Approvers
+from dev.simulation.approvers import Approvers
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
 from dev.simulation.effects import DEPENDENCIES, Crash, Mode, failed, watched
 from dev.simulation.invariants import Observer, after_step, at_rest
 from dev.simulation.promise import Broken
 from dev.simulation.replicate_life import ReplicateLife
+from dev.simulation.users import Users
 from dev.simulation.weather import Rates, Weather
 from shared import worker
-from shared.core.keys import Key
 from shared.core.metric import Metric
-from shared.core.money.limits import Limit
-from shared.core.money.settings import Settings
 from shared.core.requests.messages import PredictionEvent
 from shared.core.requests.parsing import parse_event, parse_request
 from shared.ports import Dependencies, Envelope
@@ -82,20 +79,17 @@ class Simulation:
         self.clock = Clockwork(self.world, processes=2)
         self.watch = Observer(self.world)
         self.life = ReplicateLife(self.clock, self.weather, self._receive_webhook)
-        self.users = [f"user{number}" for number in range(users)]
-        self.generations = generations
-        self.acts_s = acts_s
         self.steps = 0
         self.underway = 0
         self.webhooks = 0
         self.world.deps = replace(self.world.deps, chance=self.weather.random.random, sleep=Pause)
         self.approvers = Approvers(self.world, self.weather, self.clock, self, self._call)
+        self.users = Users(self.weather, self.clock, self._call, self._post, users, generations, acts_s)
 
     def run(self) -> Figures:
         """Run from the first grant until nothing is left to do; raises AssertionError if an invariant is broken."""
         start = self.world.time
-        for user_id in self.users:
-            self._user(user_id)
+        self.users.begin()
         self.clock.plan(0, self._tick)
         self.clock.plan(0, self._forget_ids)
         for _ in range(self.weather.rates.outages):
@@ -155,67 +149,6 @@ class Simulation:
             self.life.born(replicate.ids()[-1])
         if name == "provider.cancel" and len(replicate.running) < before[1]:
             self.life.canceled(replicate.canceled[-1])
-
-    # The users.
-
-    def _user(self, user_id: str) -> None:
-        """A user with too few credits for all requests, sometimes with a daily limit. More are granted later.
-
-        A limit refuses what is beyond it, or asks for an approval.
-        """
-        weather = self.weather
-        plan, limit = weather.one_of(("basic", "premium")), weather.one_of((None, None, daily(20), ASKS))
-        self._grant(user_id, 0, weather.random.randint(10, 40), plan, limit)
-        for number in (1, 2):
-            amount = weather.random.randint(5, 30)
-            self.clock.plan(weather.between(0, self.acts_s), lambda n=number, a=amount: self._grant(user_id, n, a))  # type: ignore[misc]  # the defaults bind the loop's values
-        for number in range(self.generations):
-            key = Key(user_id, f"g{number}")
-            self.clock.plan(weather.between(1, self.acts_s), lambda k=key: self._ask(k))  # type: ignore[misc]  # as above
-
-    def _grant(
-        self, user_id: str, number: int, amount: int, plan: str | None = None, limit: Limit | None = None
-    ) -> None:
-        """Grant credits, and repeat the grant under the same id until it is confirmed."""
-        again = self.weather.strikes("redelivered")
-
-        def done(error: BaseException | None) -> None:
-            if error is not None or again:
-                self.clock.plan(30, lambda: self._grant(user_id, number, amount, plan, limit))
-
-        async def grant(deps: Dependencies) -> None:
-            await worker.grant(deps, user_id, amount, grant_id=f"grant-{number}")
-            command = worker.Command(command_id=f"grant-{number}")
-            if plan is not None:
-                await worker.set_plan(deps, user_id, plan, command)
-            if limit is not None:
-                await worker.set_account(deps, user_id, Settings(approvers=(APPROVER,)), command)
-                await worker.set_limit(deps, user_id, limit, command)
-
-        self._call(f"grant {number} of {user_id}", grant, user_id, done)
-
-    def _ask(self, key: Key) -> None:
-        """Send a request. Some are sent twice, have a seed, are unsafe or malformed, or are canceled later."""
-        weather = self.weather
-        body: dict[str, Any] = {
-            **key.in_message,
-            "prompt": f"A lighthouse at night, {key}",
-            "model": weather.one_of(("flux-schnell", "flux-schnell", "flux-dev", "flux-1.1-pro")),
-        }
-        draw = weather.random.random
-        if body["model"] != "flux-1.1-pro":
-            body["num_outputs"] = weather.random.randint(1, 3)
-        if draw() < 0.3:
-            body["seed"] = 7
-        if draw() < 0.05:
-            body["prompt"] = f"A gory lighthouse, {key}"
-        if draw() < 0.03:
-            body["prompt"] = 7
-        for copy in range(2 if draw() < 0.1 else 1):
-            self._post(REQUESTS, body, f"{key}:app:{copy}")
-        if draw() < 0.12:
-            cancel = {"type": "cancel", **key.in_message}
-            self.clock.plan(weather.between(0, 60), lambda: self._post(REQUESTS, cancel, f"{key}:cancel"))
 
     # The broker.
 

@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from dev.simulation.cases import End
 from dev.simulation.flows import FLOWS
 from dev.simulation.performing import Decider, schedules
 from dev.simulation.promise import Broken
-from dev.simulation.schedules import End, Flow
+from dev.simulation.schedules import Flow
 from dev.simulation.second_provider import SECOND_FLOWS
 
 

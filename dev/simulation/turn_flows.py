@@ -9,8 +9,9 @@ from enum import StrEnum
 
 from dev.fakes.world import KEY
 from dev.simulation.approval_flows import approval, wait_for_approval
+from dev.simulation.cases import End
 from dev.simulation.pause_flows import paused_waiting, resume
-from dev.simulation.schedules import End, Faced, Flow, Stage
+from dev.simulation.schedules import Faced, Flow, Stage
 from shared.core.keys import Key
 from shared.core.money.limits import Limit, Scope, Unit
 from shared.core.money.windows import Span

@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from dev.crash_points import AT_LEAST, EFFECTS, main, missing
+from dev.simulation.cases import End, Webhook
 from dev.simulation.effects import OVERTAKEN, READS, Crash, Fault, Mode, modes_of, run
 from dev.simulation.flows import FLOWS
 from dev.simulation.performing import perform
-from dev.simulation.schedules import End, Flow, Schedule, Webhook
+from dev.simulation.schedules import Flow, Schedule
 from dev.simulation.tallies import Tally, ends_in_every_way, play
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]  # a busy machine may take long over what is long

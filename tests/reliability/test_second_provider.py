@@ -6,8 +6,9 @@ from types import FrameType
 
 import pytest
 
+from dev.simulation.cases import End, Webhook
 from dev.simulation.effects import Fault, Mode
-from dev.simulation.schedules import End, Flow, Stage, Webhook
+from dev.simulation.schedules import Flow, Stage
 from dev.simulation.second_provider import DIFFERING, MATTERS, SECOND_FLOWS
 from dev.simulation.tallies import play
 from tests.sources import ROOT, functions, python

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from dev.fakes.world import KEY, START
+from dev.simulation.cases import EVERY, End, Webhook
 from dev.simulation.effects import Fault, Mode, run
 from dev.simulation.flows import FLOWS
 from dev.simulation.logs import Line, Said
 from dev.simulation.performing import Decider, Moment, go_on, prepared, schedules
 from dev.simulation.promise import Broken
-from dev.simulation.schedules import EVERY, End, Flow, Schedule, Stage, Webhook
+from dev.simulation.schedules import Flow, Schedule, Stage
 from dev.simulation.snapshots import Snapshot, is_frozen
 from tests.reliability.test_twin import state
 

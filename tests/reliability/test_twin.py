@@ -15,12 +15,13 @@ import pytest
 from dev.fakes.blobs import Blob
 from dev.fakes.messenger import COMMANDS, queue_of
 from dev.fakes.world import FROM_THE_APP, START, World, read
+from dev.simulation.cases import End, Webhook
 from dev.simulation.clockwork import Pause
 from dev.simulation.effects import Fault, run, watched
 from dev.simulation.flows import FLOWS
 from dev.simulation.invariants import at_rest
 from dev.simulation.performing import Cases
-from dev.simulation.schedules import End, Faced, Flow, Stage, Webhook, raw_of
+from dev.simulation.schedules import Faced, Flow, Stage, raw_of
 from dev.simulation.snapshots import Snapshot
 from shared import worker
 from shared.core.lifecycle.attempt import Attempt

@@ -5,7 +5,8 @@ foreign                    the first bytes of clients that do not speak AMQP, an
 message, rendering         a message as sent and as received, its sections kept as raw bytes
 outcomes                   what a receiver says when it settles a message
 entities                   queues, topics and subscriptions from JSON
-queues, deadlines, broker  PURE: what Service Bus does with messages; the clock is an argument
+queues, memory,            PURE: what Service Bus does with messages; the clock is an argument
+deadlines, broker
 store                      the journal in SQLite
 hub                        what connections share, and the order of a turn: deliver, commit, answer
 session, links             AMQP sessions and links; requests, management and cbs are the nodes behind some links
@@ -17,6 +18,6 @@ Nothing outside the standard library is imported. README.md has the table of wha
 
 from servicebus_emulator.emulator import Emulator
 from servicebus_emulator.errors import ServiceError
-from servicebus_emulator.queues import State
+from servicebus_emulator.memory import State
 
 __all__ = ["Emulator", "ServiceError", "State"]

@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 
 from servicebus_emulator.entities import Entities, QueueSpec, TopicSpec
 from servicebus_emulator.errors import NOT_ALLOWED, NOT_FOUND, ServiceError
+from servicebus_emulator.memory import Journal, Message
 from servicebus_emulator.message import Content
-from servicebus_emulator.queues import Journal, Message, Queue, Shared
+from servicebus_emulator.queues import Queue, Shared
 
 DEAD_LETTER_QUEUE = "/$DeadLetterQueue"
 TRANSFER_DEAD_LETTER_QUEUE = "/$Transfer/$DeadLetterQueue"

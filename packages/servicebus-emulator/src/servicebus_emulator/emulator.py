@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 from servicebus_emulator import entities
 from servicebus_emulator.errors import ServiceError
 from servicebus_emulator.hub import Limits
-from servicebus_emulator.queues import State
+from servicebus_emulator.memory import State
 from servicebus_emulator.server import Options, Server
 
 _T = TypeVar("_T")

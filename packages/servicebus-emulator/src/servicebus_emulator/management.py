@@ -64,7 +64,7 @@ def _renew_lock(hub: Hub, queue: Queue, request: Request) -> _Field:
     now_ms = hub.now_ms()
     tokens: list[UUID] = request.fields["lock-tokens"]
     for token in tokens:
-        queue.locked(token, now_ms)  # all or none
+        queue.memory.locked(token, now_ms)  # all or none
     return "expirations", codec.array_of([codec.timestamp(queue.renew(token, now_ms)) for token in tokens])
 
 
@@ -72,7 +72,7 @@ def _update_disposition(hub: Hub, queue: Queue, request: Request) -> _Field:
     now_ms = hub.now_ms()
     tokens: list[UUID] = request.fields["lock-tokens"]
     for token in tokens:
-        queue.locked(token, now_ms)  # all or none
+        queue.memory.locked(token, now_ms)  # all or none
     for token in tokens:
         _settle(queue, token, request, now_ms)
     hub.end_turn_soon()

@@ -5,73 +5,19 @@ Rules:
   one looks the message up again, so a settled or moved message need not be searched for in a heap.
 - Messages leave in the order of their sequence numbers; an unlocked message goes back to its place.
 - Time is in milliseconds since 1970 UTC, as on the wire.
-- What must survive the process goes to the journal. Locks do not: after a restart their messages are free again.
+- What must survive the process goes through its memory to the journal (memory.py).
 """
 
 import heapq
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from typing import Protocol
 from uuid import UUID
 
 from servicebus_emulator.deadlines import Deadlines
 from servicebus_emulator.entities import QueueSpec
-from servicebus_emulator.errors import MESSAGE_NOT_FOUND, NOT_ALLOWED, ServiceError, lock_lost
+from servicebus_emulator.errors import MESSAGE_NOT_FOUND, NOT_ALLOWED, ServiceError
+from servicebus_emulator.memory import Journal, Lock, Memory, Message, State
 from servicebus_emulator.message import Content, Pairs, texts
-
-# Sequence numbers are reserved in blocks, so that the journal is written once per block, not per message.
-# A crash skips the rest of a block; numbers only have to grow.
-SEQUENCE_BLOCK = 1000
-
-
-class State(IntEnum):
-    """The state of a message, with the numbers of the annotation x-opt-message-state."""
-
-    ACTIVE = 0
-    DEFERRED = 1
-    SCHEDULED = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A receiver's lock on a message: the token, and when it expires (milliseconds since 1970 UTC)."""
-
-    token: UUID
-    until_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A message in a queue; `delivery_count` counts deliveries that failed, so it is 0 at the first."""
-
-    sequence_number: int
-    content: Content
-    enqueued_ms: int
-    expires_ms: int | None = None
-    state: State = State.ACTIVE
-    delivery_count: int = 0
-    lock: Lock | None = None
-
-
-class Journal(Protocol):
-    """Where a queue writes what must survive the process."""
-
-    def put(self, path: str, message: Message) -> None:
-        """A new message, or a known one with other content."""
-
-    def update(self, path: str, message: Message) -> None:
-        """Another state or delivery count of a known message."""
-
-    def delete(self, path: str, sequence_number: int) -> None:
-        """The message was completed, moved or expired."""
-
-    def reserve(self, path: str, sequence_number: int) -> None:
-        """Sequence numbers up to this one may be in use."""
-
-    def remember(self, path: str, message_id: bytes, until_ms: int) -> None:
-        """Duplicate detection drops messages with this id until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +37,14 @@ class Queue:
         self.path = path
         self.spec = spec
         self.dead_letter_queue = dead_letter_queue
-        self.messages: dict[int, Message] = {}
+        self.memory = Memory(path, shared.journal)
         self._shared = shared
         self._ready: list[int] = []
-        self._locked: dict[UUID, int] = {}
-        self._last_number = 0
-        self._reserved_number = 0
-        self._seen: OrderedDict[bytes, int] = OrderedDict()  # message id: until when; oldest first
+
+    @property
+    def messages(self) -> Mapping[int, Message]:
+        """The messages in it, in any state, by their sequence numbers."""
+        return self.memory.messages
 
     # ---- coming in ----
 
@@ -106,12 +53,15 @@ class Queue:
 
         A duplicate is accepted and dropped, as Service Bus does; its number is never used.
         """
-        number = self._next_number()
-        if self._is_duplicate(content.message_id, now_ms):
+        number = self.memory.next_number()
+        window_s = self.spec.duplicate_detection_window_s
+        if window_s is not None and self.memory.is_duplicate(content.message_id, now_ms, round(window_s * 1000)):
             return number
         if content.scheduled_ms is not None and content.scheduled_ms > now_ms:
             at_ms = content.scheduled_ms
-            self._store(Message(sequence_number=number, content=content, enqueued_ms=at_ms, state=State.SCHEDULED))
+            self.memory.store(
+                Message(sequence_number=number, content=content, enqueued_ms=at_ms, state=State.SCHEDULED)
+            )
             self._shared.deadlines.add(at_ms, self, number)
         else:
             self.enqueue(content, now_ms, number)
@@ -119,10 +69,10 @@ class Queue:
 
     def enqueue(self, content: Content, now_ms: int, number: int | None = None) -> None:
         """Make a message available."""
-        number = number or self._next_number()
+        number = number or self.memory.next_number()
         ttl_ms = self._ttl_ms(content)
         expires_ms = None if ttl_ms is None else now_ms + ttl_ms
-        self._store(Message(sequence_number=number, content=content, enqueued_ms=now_ms, expires_ms=expires_ms))
+        self.memory.store(Message(sequence_number=number, content=content, enqueued_ms=now_ms, expires_ms=expires_ms))
         self._free(number)
         if expires_ms is not None:
             self._shared.deadlines.add(expires_ms, self, number)
@@ -130,9 +80,9 @@ class Queue:
     def cancel_scheduled(self, numbers: Sequence[int]) -> None:
         """Take back scheduled messages, all or none."""
         for number in numbers:
-            self._get(number, State.SCHEDULED)
+            self.memory.get(number, State.SCHEDULED)
         for number in numbers:
-            self._remove(number)
+            self.memory.remove(number)
 
     # ---- going out ----
 
@@ -145,18 +95,18 @@ class Queue:
         """Remove and return the first available message."""
         message = self._first(now_ms)
         if message is not None:
-            self._remove(message.sequence_number)
+            self.memory.remove(message.sequence_number)
         return message
 
     def receive_deferred(self, numbers: Sequence[int], now_ms: int, *, lock: bool) -> list[Message]:
         """Lock, or remove, deferred messages, all or none."""
-        messages = [self._get(number, State.DEFERRED) for number in numbers]
+        messages = [self.memory.get(number, State.DEFERRED) for number in numbers]
         if any(message.lock for message in messages):
             raise ServiceError(MESSAGE_NOT_FOUND, "A deferred message is locked by another receiver.")
         if lock:
             return [self._lock(message, now_ms) for message in messages]
         for message in messages:
-            self._remove(message.sequence_number)
+            self.memory.remove(message.sequence_number)
         return messages
 
     def peek(self, from_number: int, count: int) -> list[Message]:
@@ -168,43 +118,36 @@ class Queue:
 
     def complete(self, token: UUID, now_ms: int) -> None:
         """Remove the message: it was processed."""
-        self._remove(self.locked(token, now_ms).sequence_number)
+        self.memory.remove(self.memory.locked(token, now_ms).sequence_number)
 
     def abandon(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
         """Unlock the message and count a failed delivery; the last one moves it to the dead-letter queue."""
-        self._unlock(_with(self.locked(token, now_ms), properties), now_ms, failed=True)
+        self._unlock(_with(self.memory.locked(token, now_ms), properties), now_ms, failed=True)
 
     def release(self, token: UUID, now_ms: int) -> None:
         """Unlock the message without counting: the client gave it back before its code saw it."""
-        self._unlock(self.locked(token, now_ms), now_ms, failed=False)
+        self._unlock(self.memory.locked(token, now_ms), now_ms, failed=False)
 
     def defer(self, token: UUID, now_ms: int, properties: Pairs = ()) -> None:
         """Defer the message: from now on it is received by its sequence number only."""
-        message = _with(self.locked(token, now_ms), properties)
-        self._change(replace(message, state=State.DEFERRED, lock=None))
+        message = _with(self.memory.locked(token, now_ms), properties)
+        self.memory.change(replace(message, state=State.DEFERRED, lock=None))
 
     def dead_letter(
         self, token: UUID, reason: str | None, description: str | None, now_ms: int, properties: Pairs = ()
     ) -> None:
         """Move the message to the dead-letter queue."""
-        message = _with(self.locked(token, now_ms), properties)
+        message = _with(self.memory.locked(token, now_ms), properties)
         if self.dead_letter_queue is None:
             raise ServiceError(NOT_ALLOWED, "A dead-lettered message cannot be dead-lettered again.")
         self._move_to_dead_letter_queue(message, reason, description)
 
     def renew(self, token: UUID, now_ms: int) -> int:
         """Lock for another full duration. Returns when it expires (milliseconds since 1970 UTC)."""
-        message = self.locked(token, now_ms)
+        message = self.memory.locked(token, now_ms)
         until_ms = now_ms + self._lock_ms
-        self._put(replace(message, lock=Lock(token, until_ms)))
+        self.memory.put(replace(message, lock=Lock(token, until_ms)))
         return until_ms
-
-    def locked(self, token: UUID, now_ms: int) -> Message:
-        """The message that this token locks."""
-        message = self.messages.get(self._locked.get(token, -1))
-        if message is None or message.lock is None or message.lock.until_ms <= now_ms:
-            raise lock_lost()
-        return message
 
     # ---- time ----
 
@@ -217,7 +160,7 @@ class Queue:
             if message.lock.token == token:
                 self._look_at_lock(message, message.lock, now_ms)
         elif message.state is State.SCHEDULED:
-            self._remove(number)
+            self.memory.remove(number)
             self.enqueue(message.content, now_ms)
         elif _is_expired(message, now_ms):
             self._expire(message)
@@ -240,20 +183,12 @@ class Queue:
     def restore_message(self, message: Message) -> None:
         """Put a stored message back, unlocked."""
         number = message.sequence_number
-        self._put(message)
+        self.memory.put(message)
         if message.state is State.ACTIVE:
             self._free(number)
         at_ms = message.enqueued_ms if message.state is State.SCHEDULED else message.expires_ms
         if at_ms is not None:
             self._shared.deadlines.add(at_ms, self, number)
-
-    def restore_number(self, reserved: int) -> None:
-        """Continue behind the numbers that were reserved."""
-        self._last_number = self._reserved_number = reserved
-
-    def restore_seen(self, message_id: bytes, until_ms: int) -> None:
-        """Remember an id for duplicate detection; oldest first."""
-        self._seen[message_id] = until_ms
 
     # ---- inside ----
 
@@ -267,58 +202,9 @@ class Queue:
             limits.append(round(self.spec.default_ttl_s * 1000))
         return min(limits, default=None)
 
-    def _next_number(self) -> int:
-        self._last_number += 1
-        if self._last_number > self._reserved_number:
-            self._reserved_number += SEQUENCE_BLOCK
-            self._shared.journal.reserve(self.path, self._reserved_number)
-        return self._last_number
-
-    def _is_duplicate(self, message_id: bytes, now_ms: int) -> bool:
-        window_s = self.spec.duplicate_detection_window_s
-        if window_s is None:
-            return False
-        while self._seen and next(iter(self._seen.values())) <= now_ms:
-            self._seen.popitem(last=False)
-        if message_id in self._seen:
-            return True
-        until_ms = now_ms + round(window_s * 1000)
-        self._seen[message_id] = until_ms
-        self._shared.journal.remember(self.path, message_id, until_ms)
-        return False
-
-    def _put(self, message: Message) -> None:
-        self.messages[message.sequence_number] = message
-
-    def _store(self, message: Message) -> None:
-        self._put(message)
-        self._shared.journal.put(self.path, message)
-
-    def _change(self, message: Message) -> None:
-        before = self.messages[message.sequence_number]
-        if before.lock is not None:
-            del self._locked[before.lock.token]
-        self._put(message)
-        if message.content is before.content:
-            self._shared.journal.update(self.path, message)
-        else:
-            self._shared.journal.put(self.path, message)
-
-    def _remove(self, number: int) -> None:
-        message = self.messages.pop(number)
-        if message.lock is not None:
-            del self._locked[message.lock.token]
-        self._shared.journal.delete(self.path, number)
-
     def _free(self, number: int) -> None:
         heapq.heappush(self._ready, number)
         self._shared.awake.add(self)
-
-    def _get(self, number: int, state: State) -> Message:
-        message = self.messages.get(number)
-        if message is None or message.state is not state:
-            raise ServiceError(MESSAGE_NOT_FOUND, f"No {state.name.lower()} message has the number {number}.")
-        return message
 
     def _first(self, now_ms: int) -> Message | None:
         while self._ready:
@@ -333,15 +219,14 @@ class Queue:
     def _lock(self, message: Message, now_ms: int) -> Message:
         lock = Lock(self._shared.new_token(), now_ms + self._lock_ms)
         locked = replace(message, lock=lock)
-        self._put(locked)
-        self._locked[lock.token] = message.sequence_number
+        self.memory.put(locked)
         self._shared.deadlines.add(lock.until_ms, self, message.sequence_number, lock.token)
         return locked
 
     def _unlock(self, message: Message, now_ms: int, *, failed: bool) -> None:
         count = message.delivery_count + failed
         unlocked = replace(message, lock=None, delivery_count=count)
-        self._change(unlocked)
+        self.memory.change(unlocked)
         if self.dead_letter_queue is not None and failed and count >= self.spec.max_delivery_count:
             text = f"Message could not be consumed after {count} delivery attempts."
             self._move_to_dead_letter_queue(unlocked, "MaxDeliveryCountExceeded", text)
@@ -355,17 +240,17 @@ class Queue:
             text = "The message expired and was dead lettered."
             self._move_to_dead_letter_queue(message, "TTLExpiredException", text)
         else:
-            self._remove(message.sequence_number)
+            self.memory.remove(message.sequence_number)
 
     def _move_to_dead_letter_queue(self, message: Message, reason: str | None, description: str | None) -> None:
-        self._remove(message.sequence_number)
+        self.memory.remove(message.sequence_number)
         if self.dead_letter_queue is not None:
             notes = texts({"DeadLetterReason": reason, "DeadLetterErrorDescription": description})
             self.dead_letter_queue.accept_dead_lettered(_with(message, notes))
 
     def accept_dead_lettered(self, message: Message) -> None:
         """Take a message of the main queue: it keeps its number and its delivery count, and never expires."""
-        self._store(replace(message, state=State.ACTIVE, lock=None, expires_ms=None))
+        self.memory.store(replace(message, state=State.ACTIVE, lock=None, expires_ms=None))
         self._free(message.sequence_number)
 
 

@@ -4,7 +4,7 @@ Annotation names and types as azure-servicebus 7.15 and Microsoft's AMQP protoco
 """
 
 from servicebus_emulator import codec
-from servicebus_emulator.queues import Message
+from servicebus_emulator.memory import Message
 
 _LOCK_TOKEN = codec.symbol("x-opt-lock-token")
 _LOCKED_UNTIL = codec.symbol("x-opt-locked-until")

@@ -10,8 +10,8 @@ import sqlite3
 from pathlib import Path
 
 from servicebus_emulator.broker import Broker
+from servicebus_emulator.memory import Message, State
 from servicebus_emulator.message import parse
-from servicebus_emulator.queues import Message, State
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
@@ -50,10 +50,10 @@ class Store:
         self._db.execute("DELETE FROM seen WHERE until_ms <= ?", (now_ms,))
         for path, reserved in self._db.execute("SELECT queue, reserved FROM numbers"):
             if queue := broker.find(path):
-                queue.restore_number(reserved)
+                queue.memory.restore_number(reserved)
         for path, message_id, until_ms in self._db.execute("SELECT * FROM seen ORDER BY until_ms"):
             if queue := broker.find(path):
-                queue.restore_seen(message_id, until_ms)
+                queue.memory.restore_seen(message_id, until_ms)
         for path, *row in self._db.execute("SELECT * FROM messages ORDER BY sequence_number"):
             if queue := broker.find(path):
                 queue.restore_message(_message(*row))

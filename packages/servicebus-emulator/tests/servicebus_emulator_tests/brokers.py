@@ -6,8 +6,9 @@ from typing import Any
 
 from servicebus_emulator import codec
 from servicebus_emulator.broker import Broker
+from servicebus_emulator.memory import Message
 from servicebus_emulator.message import Content
-from servicebus_emulator.queues import Message, Queue
+from servicebus_emulator.queues import Queue
 
 ENTITIES = {
     "queues": [

@@ -10,7 +10,7 @@ import pytest
 from servicebus_emulator import codec, entities
 from servicebus_emulator.broker import Broker, Use
 from servicebus_emulator.errors import LOCK_LOST, MESSAGE_NOT_FOUND, NOT_ALLOWED, NOT_FOUND, ServiceError
-from servicebus_emulator.queues import Message, State
+from servicebus_emulator.memory import Message, State
 from servicebus_emulator_tests.brokers import ENTITIES, World
 
 
@@ -83,7 +83,7 @@ def test_deadlines_of_old_locks_do_not_pile_up(world: World) -> None:
         world.queue("q").release(_token(world.acquire("q")), world.now_ms)
         world.acquire("q")
         world.queue("q").expire_lock(1, world.now_ms)
-        world.queue("q").messages[1] = replace(world.queue("q").messages[1], delivery_count=0)
+        world.queue("q").memory.messages[1] = replace(world.queue("q").messages[1], delivery_count=0)
         world.pass_time(10)
     assert len(world.broker._shared.deadlines._heap) <= 2 * 60 / 10 + 1
 

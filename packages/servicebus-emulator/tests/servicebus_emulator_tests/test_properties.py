@@ -22,8 +22,9 @@ from azure.servicebus._pyamqp.error import AMQPError
 
 from servicebus_emulator import Emulator, codec, entities
 from servicebus_emulator.broker import Broker
+from servicebus_emulator.memory import Message
 from servicebus_emulator.message import Content
-from servicebus_emulator.queues import Message, Queue
+from servicebus_emulator.queues import Queue
 from servicebus_emulator.store import Store
 from servicebus_emulator_tests.brokers import ENTITIES, World
 

@@ -10,8 +10,9 @@ import pytest
 from servicebus_emulator import codec, entities
 from servicebus_emulator.broker import Broker
 from servicebus_emulator.errors import LOCK_LOST, ServiceError
+from servicebus_emulator.memory import Message, State
 from servicebus_emulator.message import Content, Pairs, parse
-from servicebus_emulator.queues import Message, Queue, State
+from servicebus_emulator.queues import Queue
 from servicebus_emulator.store import Store
 
 ENTITIES = entities.from_json(
