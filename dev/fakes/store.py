@@ -108,7 +108,7 @@ class FakeStore:
     async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
         """See ``Store``."""
         await _turn()
-        group = group[: self._fit(group)]
+        group = group[: _fit(group, self.most_rows)]
         first, last = group[0][0], group[-1][1].account
         users = {made.user.user_id: (made.user, loaded.user_etag) for loaded, made in group if made.user is not None}
         entries = [entry for _, made in group for entry in made.entries]
@@ -132,14 +132,6 @@ class FakeStore:
             self._keep(made.version)
         self.groups.append(len(group))
         return [self._loaded(made.generation.key) for _, made in group]
-
-    def _fit(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> int:
-        rows = 1
-        for number, (_, made) in enumerate(group):
-            rows += 1 + 2 * len(made.entries) + (made.user is not None) + (made.version is not None)
-            if rows > self.most_rows:
-                return max(1, number)
-        return len(group)
 
     async def load_user(self, account_id: str, user_id: str) -> tuple[User | None, str]:
         """See ``Store``."""
@@ -258,15 +250,9 @@ class FakeStore:
 
     def _is_posted(self, entry: LedgerEntry) -> bool:
         """Whether an entry of this number, or a move of this kind and id, is there, or is forbidden."""
-        wanted = (entry.account_id, entry.move, entry.entry_id)
-        return (
-            wanted in self.marks
-            or wanted in self.erased
-            or any(
-                entry.account_id == posted.account_id
-                and (entry.seq == posted.seq or (entry.move, entry.entry_id) == (posted.move, posted.entry_id))
-                for posted in self.entries
-            )
+        place = (entry.account_id, entry.seq)
+        return self.is_made(entry.account_id, entry.move, entry.entry_id) or any(
+            (posted.account_id, posted.seq) == place for posted in self.entries
         )
 
     def _is(self, entry: LedgerEntry, wanted: tuple[str, str, str]) -> bool:
@@ -278,6 +264,16 @@ class FakeStore:
     def _new_etag(self) -> str:
         self._written += 1
         return f'W/"{self._written}"'
+
+
+def _fit(group: Sequence[tuple[Loaded, Transition[AnyGeneration]]], most_rows: int) -> int:
+    """How many of a group's first moves fit a transaction."""
+    rows = 1
+    for number, (_, made) in enumerate(group):
+        rows += 1 + 2 * len(made.entries) + (made.user is not None) + (made.version is not None)
+        if rows > most_rows:
+            return max(1, number)
+    return len(group)
 
 
 def _parts(transition: Transition[AnyGeneration]) -> list[Account | User | LedgerEntry | Key]:

@@ -40,6 +40,7 @@ class DifferenceKind(StrEnum):
     HEAD = "ledger head"
     CHAIN = "ledger chain"
     OPEN_HOLDS = "open holds"
+    ACCOUNT_ROW = "account row"
     UNREADABLE = "unreadable"
 
 

@@ -161,7 +161,7 @@ async def _compared(deps: Dependencies, account_id: str, until: datetime) -> lis
     account, _ = await deps.store.load_account(account_id)
     if account is None:  # it was noted, and then nothing was saved; or somebody has taken its row away
         gone = await walking.gone(deps, account_id)
-        return [unread(account_id, str(gone), "account row")] if gone else []
+        return [unread(account_id, str(gone), DifferenceKind.ACCOUNT_ROW)] if gone else []
     walked = await walking.walk_on(deps, account, until)
     if walked is None:
         raise _TimeOverError
