@@ -3,7 +3,7 @@
 Rules of this file:
 1. A request takes 15 ms, and what an unhurried service needs (5 ms, and 0.3 ms for each further row). It happens in the
    middle of that time.
-2. A process needs 3.5 ms to decide a move and to write its rows, as much as one on a busy machine. So a large group is
+2. A process needs 2.5 ms to decide a move and to write its rows, as much as one on a busy machine. So a large group is
    late where rivals are, as in real time.
 3. The same seed gives the same figures, on any machine.
 """
@@ -20,7 +20,7 @@ from dev.crowd.figures import MOST_SERVED, Figures, Load, Report
 from dev.crowd.process import ACCOUNT, Tally, live, times
 from dev.crowd.running import read_back
 from dev.crowd.wire import DELAY_S
-from dev.fakes.store import FakeStore
+from dev.fakes.store import FakeStore, fit
 from dev.fakes.telemetry import FakeTelemetry
 from dev.fakes.world import START, World
 from dev.simulation.clockwork import Call, Clockwork, Pause, Process
@@ -75,7 +75,7 @@ class DistantStore(FakeStore):
     async def commit_group(self, group: Group) -> list[Loaded]:
         """One transaction."""
         await Pause(_MOVE_S * len(group))
-        group = group[: self._fit(group)]
+        group = group[: fit(group, self.most_rows)]
         users = {made.user.user_id for _, made in group if made.user is not None}
         rows = 1 + len(users) + sum(1 + 2 * len(made.entries) for _, made in group)
         return await self._request([rows], lambda: FakeStore.commit_group(self, group))

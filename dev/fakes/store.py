@@ -108,7 +108,7 @@ class FakeStore:
     async def commit_group(self, group: Sequence[tuple[Loaded, Transition[AnyGeneration]]]) -> list[Loaded]:
         """See ``Store``."""
         await _turn()
-        group = group[: _fit(group, self.most_rows)]
+        group = group[: fit(group, self.most_rows)]
         first, last = group[0][0], group[-1][1].account
         users = {made.user.user_id: (made.user, loaded.user_etag) for loaded, made in group if made.user is not None}
         entries = [entry for _, made in group for entry in made.entries]
@@ -266,7 +266,7 @@ class FakeStore:
         return f'W/"{self._written}"'
 
 
-def _fit(group: Sequence[tuple[Loaded, Transition[AnyGeneration]]], most_rows: int) -> int:
+def fit(group: Sequence[tuple[Loaded, Transition[AnyGeneration]]], most_rows: int) -> int:
     """How many of a group's first moves fit a transaction."""
     rows = 1
     for number, (_, made) in enumerate(group):

@@ -6,7 +6,7 @@ Rules of this file:
 2. Where there are rivals, moves are saved together, an interval after this process has begun its last save. It is not
    drawn by lot, and all intervals are 0.2 s, doubled some times: processes that did not meet do not meet later either.
    Chance decides for who has not saved yet, and for who has lost (worker/grouping.py).
-3. The interval doubles when a group loses its first try. It halves after many saves without a loss, to 0.2 s at least.
+3. The interval doubles with a lost try. It halves after many saves without a loss, to 0.2 s at least.
    While nobody else is seen it halves every few seconds, until it is gone.
 4. A process that has a large group at hand already waits for a quarter of its interval.
 """
