@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import Operations, RefusedError, command_context_of, operator_name, span_of
+from shared.cli.context import Operations, RefusedError, command_context_of, operator_name, span_of, valid_id
 from shared.core.commands.acts import MalformedCommand, Pause
 from shared.core.commands.parsing import parse_command
 from shared.core.events.command_event import CommandOutcome
@@ -52,7 +52,9 @@ def pause(  # noqa: PLR0913, PLR0917  # each is an option of the command
 
     What has a hold keeps it, requests wait, and no deadline runs meanwhile. A second pause of the same renews it.
     """
-    span = span_of(lasts, "--for") if lasts else None
+    span = None if lasts is None else span_of(lasts, "--for")
+    if span is not None and not span:
+        raise typer.BadParameter("--for must be longer than 0; `resume` ends a pause")
     target = _target(everything=everything, model=model, account=account, user=user)
     _give(context, {"type": "pause", "reason": reason, **target}, command_id, why, span)
 
@@ -111,7 +113,8 @@ def _give(
     lasts: timedelta | None = None,
 ) -> None:
     """Apply the command, and say what became of it."""
-    head = {"command_id": command_id or f"cli-{uuid4().hex}", "by": operator_name(), "why": why}
+    named = f"cli-{uuid4().hex}" if command_id is None else valid_id("--id", command_id)
+    head = {"command_id": named, "by": operator_name(), "why": why}
     message = parse_command(json.dumps(head | body).encode())
     if isinstance(message, MalformedCommand):
         raise typer.BadParameter(message.text)
@@ -119,8 +122,10 @@ def _give(
 
     async def command(operations: Operations) -> int:
         now = operations.deps.now()
-        until = replace(message.act, until=now + lasts) if lasts and isinstance(message.act, Pause) else message.act
-        answer = await apply(operations.deps, replace(message, act=until), now)
+        act = message.act
+        if lasts is not None and isinstance(act, Pause):
+            act = replace(act, until=now + lasts)
+        answer = await apply(operations.deps, replace(message, act=act), now)
         if answer.outcome is not CommandOutcome.APPLIED:
             raise RefusedError(answer.text)
         command_context.screen.say(f"{answer.text} Every instance knows within {FRESH.seconds} s.")

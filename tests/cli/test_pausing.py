@@ -32,10 +32,14 @@ def test_a_pause_is_in_force_at_once_is_listed_and_ended(counter: Counter) -> No
         ("--user", "ada"),
         ("--account", "no/id"),
         ("--all", "--for", "soon"),
+        ("--all", "--for", ""),
+        ("--all", "--for", "0m"),
+        ("--account", "ada", "--user", ""),
+        ("--all", "--id", ""),
     ],
 )
 def test_what_is_paused_is_named(counter: Counter, words: tuple[str, ...]) -> None:
-    """A forgotten or malformed option pauses nothing."""
+    """A forgotten, empty or malformed option pauses nothing, and never more or for longer than was meant."""
     assert counter.call("pause", *words).code == 2
     assert counter.switches.switches == ()
 
