@@ -20,11 +20,13 @@ from shared.cli.context import AccountToo, CommandContext, Operations, RefusedEr
 from shared.cli.generations import User, show_generation, show_line
 from shared.core.keys import Key
 from shared.core.lifecycle.state import State
+from shared.core.reasons import SENTENCES, Reason
 from shared.core.requests.field_types import Addresses, Field, Flag, Inputs, Number, Pairs, Text
 from shared.core.requests.fields import FIELD, FIELDS
 from shared.core.requests.messages import GenerationRequest, Malformed
 from shared.core.requests.parsing import parse_request
 from shared.ports import Envelope
+from shared.worker.clashes import clashes
 
 #: How long --wait waits by default, and how often it reads the generation. An image takes seconds, a video minutes.
 WAIT_S = 120
@@ -171,14 +173,19 @@ async def _send_request(
     command_context.screen.say(
         f"sent generation {message.key.generation_id}\n{show_line(command_context, message.key)}"
     )
-    return await _wait_for_end(command_context, operations, message.key, wait_s) if wait_s else 0
+    return await _wait_for_end(command_context, operations, message, wait_s) if wait_s else 0
 
 
-async def _wait_for_end(command_context: CommandContext, operations: Operations, key: Key, wait_s: int) -> int:
+async def _wait_for_end(
+    command_context: CommandContext, operations: Operations, message: GenerationRequest, wait_s: int
+) -> int:
     deps = operations.deps
     until = deps.now() + timedelta(seconds=wait_s)
     while deps.now() < until:
-        generation = (await operations.store.load(key)).generation
+        generation = (await operations.store.load(message.key)).generation
+        if clashes(generation, message.digest):
+            mismatch = Reason.IDEMPOTENCY_MISMATCH
+            raise RefusedError(f"{mismatch}: {SENTENCES[mismatch]}")
         if generation is not None and generation.state.ended:
             command_context.screen.say("")
             await show_generation(command_context, operations, generation)

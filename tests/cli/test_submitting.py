@@ -130,6 +130,22 @@ def test_submit_reports_an_end_without_a_picture(counter: Counter) -> None:
     assert re.search(r"^reason +NO_CREDITS: ", called.out, re.MULTILINE)
 
 
+def test_submit_never_waits_for_the_picture_of_another_request(counter: Counter) -> None:
+    """The id was used before with another prompt: the request is refused, and the other's end is not its own."""
+    counter.generate(KEY)
+    called = counter.call("submit", "A horse", "--user", "ada", "--id", "one", "--wait")
+    assert called.code == 1
+    assert "IDEMPOTENCY_MISMATCH: This id was used before for another request." in called.err
+    assert "succeeded" not in called.out
+    counter.at_rest()
+
+
+def test_submit_waits_for_what_is_sent_again(counter: Counter) -> None:
+    """The same id with the same content is the same generation."""
+    for _ in range(2):
+        assert counter.call("submit", PROMPT, "--user", "ada", "--id", "one", "--wait").code == 0
+
+
 def test_submit_does_not_wait_for_ever(counter: Counter) -> None:
     """It gives up after two minutes, and the generation continues."""
     counter.works = False
