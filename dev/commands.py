@@ -13,6 +13,7 @@ import sys
 
 from dev import setup
 from dev.setup_step import SetupError, clean_environment
+from shared.cli.stdout import answered
 
 COMMANDS = {
     "demo": "send generations through the local stack, show each step, exit",
@@ -49,7 +50,11 @@ The first run sets up .venv/ and .local/ in this folder; delete both to start ov
 
 
 def main(argv: list[str]) -> int:
-    """Set up what is missing and run one command; returns its exit code."""
+    """Set up what is missing and run one command; returns its exit code, 1 if its answer cannot be written."""
+    return answered(lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in {"-h", "--help", "help"}:
         print(_help())
         return 0

@@ -3,6 +3,7 @@
 main.py               the map of all commands, and run()
 context.py            what every command uses: the settings, the app, where the answer goes, the exit code
 printing.py           plain text, tables and JSON that can be read on a terminal and through a pipe
+stdout.py             a stdout that cannot be written
 submitting.py         submit
 quoting.py            quote
 uploads.py            upload

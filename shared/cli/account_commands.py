@@ -45,6 +45,8 @@ def send_account_command(
 def _content(file: str) -> bytes:
     """The bytes of a file, or of stdin, as far as the parser reads."""
     if file == "-":
+        if sys.stdin is None:
+            raise typer.BadParameter("stdin is closed: there is no command to read")
         stream: Any = getattr(sys.stdin, "buffer", sys.stdin)
         content = stream.read(COMMAND_BYTES + 1)
         return content if isinstance(content, bytes) else content.encode(errors="surrogateescape")

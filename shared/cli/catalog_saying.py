@@ -132,7 +132,7 @@ def toml_value(text: str) -> Any:
 
 def keyboard_is_there() -> bool:
     """Whether somebody can be asked."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def today() -> date:

@@ -20,6 +20,7 @@ from shared.cli.pausing import pause, paused, resume
 from shared.cli.printing import Screen
 from shared.cli.quoting import quote
 from shared.cli.receipts import keys, receipt
+from shared.cli.stdout import answered
 from shared.cli.submitting import submit
 from shared.cli.trained_versions import version
 from shared.cli.training import train
@@ -93,6 +94,10 @@ def run(
     # The log records are the app's. A command itself reports to the operator what went wrong.
     logging.basicConfig(handlers=[logging.NullHandler()])
     command_context = CommandContext(os.environ if env is None else env, open_app, program, Screen())
+    return answered(lambda: _call(argv, program, command_context))
+
+
+def _call(argv: list[str], program: str, command_context: CommandContext) -> int:
     try:
         _command_of(app).main(args=argv, prog_name=program, obj=command_context)
     except SystemExit as ended:

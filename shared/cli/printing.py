@@ -92,10 +92,17 @@ class Screen:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end a question. While asyncio runs it only cancels the task, and a task that waits does not notice."""
+    """Let Ctrl-C end a question. While asyncio runs it only cancels the task, and a task that waits does not notice.
+
+    Raises typer.Abort if stdin is closed, or has no text: there is no answer then.
+    """
+    if sys.stdin is None:
+        raise typer.Abort
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
+    except UnicodeDecodeError:
+        raise typer.Abort from None
     finally:
         signal.signal(signal.SIGINT, before)
 

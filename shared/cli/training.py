@@ -126,6 +126,7 @@ async def _train(command_context: CommandContext, order: _Order, operations: Ope
     screen.say(_quote_line(quoted))
     if not order.yes:
         screen.confirm("Train now?")
+    _check_into(order.into)
     if to_create:
         await create_destination(operations, order.destination)
         screen.say(f"made {order.destination.name}, {'public' if order.destination.public else 'private'}")
@@ -133,6 +134,16 @@ async def _train(command_context: CommandContext, order: _Order, operations: Ope
     await operations.messenger.send(message, Envelope(f"cli:{uuid4().hex}"))
     screen.say(f"sent generation {message.key.generation_id}\n{show_line(command_context, message.key)}")
     return await _follow(command_context, order, operations)
+
+
+def _check_into(folder: Path) -> None:
+    """Make the folder of the weights and write to it, before they are paid for. Raises RefusedError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RefusedError(f"Nothing was sent: {folder} cannot be written: {error.strerror}") from None
 
 
 async def _quoted(operations: Operations, message: GenerationRequest) -> Quote:
@@ -219,10 +230,10 @@ async def _bring_home(
     """Write the outputs of a training that succeeded. A file that exists is never overwritten."""
     if not isinstance(generation, Generation) or generation.state is not State.SUCCEEDED:
         return 1
-    order.into.mkdir(parents=True, exist_ok=True)
     for output in generation.outputs:
         file = order.into / f"{_safe(generation.key)}.{output.name.rpartition('/')[2].partition('.')[2]}"
         try:
+            order.into.mkdir(parents=True, exist_ok=True)
             with file.open("xb") as written:
                 written.write(await operations.outputs.read_output(output.name))
         except OSError as error:

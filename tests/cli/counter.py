@@ -190,8 +190,8 @@ class Counter(World):
             answers={"tables": "ok"},
         )
 
-    def call(self, *argv: str, answer: str = "", env: Mapping[str, str] = ENV) -> Called:
-        """Run one command; ``answer`` is typed when it asks for confirmation."""
+    def call(self, *argv: str, answer: str | None = "", env: Mapping[str, str] = ENV) -> Called:
+        """Run one command; ``answer`` is typed when it asks for confirmation. None: stdin is closed."""
         out, err = io.StringIO(), io.StringIO()
         with redirect_stdout(out), redirect_stderr(err), _typing(answer):
             code = run(list(argv), env=env, open_app=lambda _: self.operations, program="darkroom")
@@ -242,8 +242,10 @@ class Counter(World):
 
 
 @contextmanager
-def _typing(answer: str) -> Iterator[None]:
-    before, sys.stdin = sys.stdin, io.StringIO(answer)
+def _typing(answer: str | None) -> Iterator[None]:
+    before = sys.stdin
+    # As Python itself has it: without a stdin there is None in its place.
+    sys.stdin = None if answer is None else io.StringIO(answer)
     try:
         yield
     finally:

@@ -55,6 +55,14 @@ def test_a_command_that_would_be_refused_is_not_sent(counter: Counter, tmp_path:
     assert counter.messenger.commands == []
 
 
+def test_a_command_cannot_be_read_from_a_closed_stdin(counter: Counter) -> None:
+    """One sentence says so."""
+    called = counter.call("account", "command", "-", answer=None)
+    assert called.code == 2
+    assert "stdin is closed" in called.err
+    assert counter.messenger.commands == []
+
+
 def test_an_account_is_shown_without_the_word(counter: Counter) -> None:
     """`account ada` and `account show ada` are the same, with options before and after."""
     asyncio.run(counter.open_account("ada"))

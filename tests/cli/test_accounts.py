@@ -166,9 +166,9 @@ def test_a_correction_is_shown_confirmed_and_posted(counter: Counter) -> None:
     assert (entry.entry_id, entry.why, entry.held) == ("ticket-1", "a lost hold", -1)
 
 
-@pytest.mark.parametrize("answer", ["n\n", "\n", ""])
-def test_without_a_yes_nothing_is_corrected(counter: Counter, answer: str) -> None:
-    """The answer may be no, only Enter, or end of input."""
+@pytest.mark.parametrize("answer", ["n\n", "\n", "", None])
+def test_without_a_yes_nothing_is_corrected(counter: Counter, answer: str | None) -> None:
+    """The answer may be no, only Enter, end of input, or impossible, as stdin is closed."""
     counter.request(Key("ada", "one"))
     called = counter.call("correct", "ada", *CORRECTION, answer=answer)
     assert called.code == 1

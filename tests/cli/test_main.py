@@ -2,8 +2,13 @@
 
 import ast
 import asyncio
+import contextlib
+import errno
+import io
 import json
+import os
 import re
+import sys
 from datetime import timedelta
 
 import pytest
@@ -27,6 +32,44 @@ def test_help_names_every_command(counter: Counter) -> None:
     for command in commands.split():
         assert re.search(rf"^  {command} +\w.*[^.]\.$", called.out, re.MULTILINE), command
     assert max(len(line) for line in called.out.splitlines()) <= 80
+
+
+class Full(io.RawIOBase):
+    """A device that is full."""
+
+    def writable(self) -> bool:
+        """It may be written to."""
+        return True
+
+    def write(self, _: object) -> int:
+        """There is no room."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("argv", [("settings",), ("--help",), ("grant", "ada", "5"), ("account", "ada", "--json")])
+def test_an_answer_that_cannot_be_written_is_one_sentence(
+    counter: Counter, argv: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code is 1, as nobody has read the answer."""
+    with io.TextIOWrapper(io.BufferedWriter(Full())) as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = run(list(argv), env=ENV, open_app=lambda _: counter.operations)
+        with contextlib.suppress(OSError):
+            full.close()
+    assert code == 1
+    said = "stdout cannot be written: No space left on device. What the command did before that is done.\n"
+    assert capsys.readouterr().err == said
+
+
+def test_an_error_that_is_not_of_stdout_is_not_called_so(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug stays visible."""
+
+    async def broken() -> None:
+        raise OSError(errno.EIO, "a bug")
+
+    monkeypatch.setattr(counter.operations, "load_data_files", broken)
+    with pytest.raises(OSError, match="a bug"):
+        counter.call("account", "ada")
 
 
 def test_settings_are_listed_without_their_values(counter: Counter) -> None:

@@ -123,6 +123,18 @@ def nothing_happened(trainer: Trainer) -> None:
     assert trainer.balances() == (1000, 0, 0)
 
 
+def test_weights_that_could_not_be_written_are_not_paid_for(trainer: Trainer, folder: Path) -> None:
+    """The folder is made and tried before anything is sent; nobody is asked whose stdin is closed."""
+    (folder.parent / "file").touch()
+    called = call(trainer, folder, "--into", str(folder.parent / "file" / "out"))
+    assert called.code == 1
+    assert f"Nothing was sent: {folder.parent / 'file' / 'out'} cannot be written: Not a directory" in called.err
+    nothing_happened(trainer)
+    assert call(trainer, folder, said_yes=False, answer="").code == 1
+    assert trainer.call("train", str(folder), "--user", "ada", "-d", "me/lora", answer=None).code == 1
+    nothing_happened(trainer)
+
+
 def test_a_folder_becomes_a_version_and_weights_at_home(trainer: Trainer, folder: Path) -> None:
     """It says what it packs and what it costs, follows the steps, and writes the weights."""
     bar = "train: {:3}%|#| {}/300 [00:01]"

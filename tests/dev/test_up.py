@@ -1,5 +1,6 @@
 """`dev up` and its sibling commands: an error is one sentence, and every printed line is true."""
 
+import io
 import json
 import re
 import signal
@@ -166,6 +167,45 @@ def test_the_siblings_say_that_nothing_is_up(
     for bad in ([], ["no message"], ["[]"], ["{" * 100_000], ["{}", "{}"]):
         assert send.main(bad) == 2
     assert env.main(["x"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["-"], "stdin is closed: there is no message to send."),
+        (['{"prompt": "\udcff"}'], "The message is not text in UTF-8. Nothing was sent."),
+        (['{"prompt": "' + "x" * 300_000 + '"}'], "The message has 300014 bytes, and may have at most 262144."),
+    ],
+)
+def test_a_message_that_cannot_be_sent_is_one_sentence(
+    argv: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is refused before a stack is looked for."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert send.main(argv) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+
+
+def test_bytes_on_stdin_that_are_no_text_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are no JSON, but that is not what is wrong with them."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"prompt": "\xff"}'), encoding="utf-8"))
+    assert send.main(["-"]) == 2
+    assert "The message is not text in UTF-8. Nothing was sent." in capsys.readouterr().err
+
+
+@pytest.mark.process
+def test_an_answer_that_cannot_be_written_is_one_sentence() -> None:
+    """A full disk below stdout ends with 1."""
+    command = [sys.executable, "-m", "dev", "--help"]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("stdout cannot be written: No space left on device.")
+    assert "Traceback" not in ran.stderr
 
 
 # What is shown.
