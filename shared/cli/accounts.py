@@ -16,8 +16,9 @@ from uuid import uuid4
 import typer
 
 from shared import worker
-from shared.cli.account_view import AccountId, account_of, sums_of
+from shared.cli.account_view import AccountId, account_of, shown_of, sums_of
 from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, operator_name, valid_id
+from shared.core.money.account import Account
 from shared.core.money.buckets import DEFAULT_PRIORITY, LAST_PRIORITY
 from shared.core.money.credits import MOST_CREDITS, Sums
 from shared.core.money.entries import Move
@@ -220,10 +221,12 @@ async def _post_correction(
     store = operations.deps.store
     posted = await store.entry(correction.account_id, Move.CORRECTION, correction.correction_id)
     if posted is not None:
+        await _correct(operations, correction)  # it compares the content, and changes nothing
         command_context.screen.say(
             f"Correction {correction.correction_id} was already posted, {moment(posted.at)}. Nothing was changed."
         )
         return 0
+    await _check_bucket(operations, correction, before)
     rows = [
         (name, getattr(before, name), f"{change:+d}", getattr(before, name) + (0 if correction.ledger_only else change))
         for name, change in correction.changes.items()
@@ -231,6 +234,13 @@ async def _post_correction(
     command_context.screen.table(("BALANCE", "NOW", "CHANGE", "THEN"), rows)
     if ask:
         command_context.screen.confirm(f"Post correction {correction.correction_id} to {correction.account_id}?")
+    await _correct(operations, correction)
+    command_context.screen.say(f"posted correction {correction.correction_id} to {correction.account_id}")
+    return 0
+
+
+async def _correct(operations: Operations, correction: _Correction) -> None:
+    """Post a correction; once for each id. Raises RefusedError for an impossible one, and for a used id."""
     try:
         await worker.correct(
             operations.deps,
@@ -242,5 +252,20 @@ async def _post_correction(
         )
     except ValueError as error:
         raise RefusedError(f"Nothing was changed: {error}") from None
-    command_context.screen.say(f"posted correction {correction.correction_id} to {correction.account_id}")
-    return 0
+
+
+async def _check_bucket(operations: Operations, correction: _Correction, account: Account) -> None:
+    """Check that there is the bucket that is named: a misspelt one would be a new one. Raises RefusedError.
+
+    With ``--ledger-only`` it may be one of the ledger that the account has no more.
+    """
+    named = correction.bucket_id
+    there = [bucket.terms.bucket_id for bucket in shown_of(account, operations.deps).buckets]
+    if not named or named in there:
+        return
+    if correction.ledger_only:
+        async for entry in operations.deps.store.ledger(account.account_id, 0):
+            if any(change.terms.bucket_id == named for change in entry.buckets):
+                return
+    has = ", ".join(there) or "none"
+    raise RefusedError(f"Nothing was changed: {account.account_id} has no bucket {named!r}; it has {has}")

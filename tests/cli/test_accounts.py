@@ -187,6 +187,30 @@ def test_the_same_correction_twice_corrects_once(counter: Counter) -> None:
     assert counter.balances() == (15, 0, 0)
 
 
+def test_a_correction_of_a_used_id_with_other_content_is_refused(counter: Counter) -> None:
+    """As of a grant: nobody is told that a correction was posted which was not."""
+    fixed = ("correct", "ada", "--note", "sorry", "--id", "ticket-1", "--yes")
+    assert counter.call(*fixed, "--available", "5").code == 0
+    for other in (("--available", "6"), ("--captured", "5"), ("--available", "5", "--bucket", "grant:welcome")):
+        refused = counter.call(*fixed, *other)
+        assert (refused.code, refused.out) == (1, "")
+        assert "the id 'ticket-1' was used before for available +5" in refused.err
+    assert counter.balances() == (15, 0, 0)
+
+
+def test_a_correction_of_a_bucket_that_is_not_there_is_refused(counter: Counter) -> None:
+    """It names those that are there; the ledger alone may know one that the account has no more."""
+    argv = ("correct", "ada", "--available", "1", "--note", "x", "--id", "t", "--yes", "--bucket")
+    for more in ((), ("--ledger-only",)):
+        refused = counter.call(*argv, "nobucket", *more)
+        assert refused.code == 1
+        assert "Nothing was changed: ada has no bucket 'nobucket'; it has grant:welcome" in refused.err
+    assert counter.balances() == (10, 0, 0)
+    assert counter.call("account", "revoke", "ada", "10").code == 0
+    assert "ada has no bucket 'grant:welcome'; it has none" in counter.call(*argv, "grant:welcome").err
+    assert counter.call(*argv, "grant:welcome", "--ledger-only").code == 0
+
+
 def test_a_correction_below_zero_is_refused(counter: Counter) -> None:
     """shared/core forbids it, and the error is one line."""
     called = counter.call("correct", "ada", "--available", "-11", "--note", "x", "--id", "ticket-1", "--yes")
