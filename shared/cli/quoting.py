@@ -11,13 +11,25 @@ from typing import Annotated, Any
 
 import typer
 
-from shared.cli.context import AccountToo, CommandContext, Operations, command_context_of, span_of, valid_key
+from shared.cli.context import (
+    AccountToo,
+    CommandContext,
+    Operations,
+    RefusedError,
+    command_context_of,
+    span_of,
+    valid_key,
+)
 from shared.cli.printing import Amount
 from shared.cli.submitting import OPTIONS, read_back, with_options
 from shared.core.catalog.quoting import Basis, Estimate, Spread
+from shared.core.lifecycle.opening import refusal_of
 from shared.core.money.usage import usd
 from shared.core.reasons import Refusal, counted
 from shared.core.requests.fields import FIELD
+from shared.core.requests.messages import GenerationRequest
+from shared.core.values import replace
+from shared.worker.saving import payer_of
 
 #: The user of a quote that names none. It has no account, so its plan is the default one.
 _NOBODY = "quote"
@@ -46,9 +58,10 @@ def quote(  # noqa: PLR0913  # each is an option of the command
     """Say what a request would cost and take: at least, likely, at most.
 
     Credits are those of a success; what fails costs none. USD is what the provider would charge you. Seconds are those
-    of generations of the same model that succeeded. The exit code is 1 if the request would be refused.
+    of generations of the same model that succeeded. The exit code is 1 if the request would be refused now: by the
+    model, the account's state, its credits or its limits. Nothing is screened, and the app's own limits are not asked.
     """
-    key = valid_key(user or _NOBODY, "quote", account)
+    key = valid_key(_NOBODY if user is None else user, "quote", account)
     request = read_back(key, {"prompt": prompt, **fields, "allow_fallback": not no_fallback})
     span = span_of(since) or None
     command_context = command_context_of(context)
@@ -56,21 +69,43 @@ def quote(  # noqa: PLR0913  # each is an option of the command
     async def command(operations: Operations) -> int:
         from shared.worker.quoting import estimate_request  # noqa: PLC0415  # no other command needs it
 
-        chosen = operations.deps.plans.default if user is None and account is None and plan is None else plan
-        found = await estimate_request(operations.deps, operations.store, request, chosen, span)
+        deps, named = operations.deps, user is not None or account is not None
+        if plan is not None and plan not in deps.plans:
+            raise RefusedError(f"No plan is named {plan!r}; plans are {', '.join(deps.plans)}")
+        chosen = plan if named or plan is not None else deps.plans.default
+        found = await estimate_request(deps, operations.store, request, chosen, span)
         if isinstance(found, Refusal):
             command_context.screen.complain(f"{found.reason}: {found.text}")
             return 1
-        _show(command_context, found, span, as_json=as_json)
-        return 0
+        refusal = await _refusal(operations, request, found, plan) if named else None
+        _show(command_context, found, span, refusal, as_json=as_json)
+        if refusal is None:
+            return 0
+        command_context.screen.complain(f"{refusal.reason}: {refusal.text}")
+        return 1
 
     command_context.do(command)
 
 
-def _show(context: CommandContext, found: Estimate, span: timedelta | None, *, as_json: bool) -> None:
+async def _refusal(
+    operations: Operations, request: GenerationRequest, found: Estimate, plan: str | None
+) -> Refusal | None:
+    """Why its account could not pay for the request now; None if it could. It only reads."""
+    deps = operations.deps
+    payer = payer_of(deps, await operations.store.load(request.key))
+    other = None if plan is None else deps.plans.find(plan)
+    if payer is not None and other is not None:
+        payer = replace(payer, limits=other.limits)
+    return refusal_of(request, payer, found.quote, deps.now())
+
+
+def _show(
+    context: CommandContext, found: Estimate, span: timedelta | None, refusal: Refusal | None, *, as_json: bool
+) -> None:
     quoted = found.quote
     if as_json:
-        context.screen.json(_as_json(found))
+        why = {"reason": refusal.reason.value, "text": refusal.text} if refusal else None
+        context.screen.json({**_as_json(found), "refusal": why})
         return
     context.screen.facts(
         [

@@ -69,7 +69,7 @@ def test_a_training_is_quoted_by_its_steps(shop: Counter) -> None:
     [
         (("A lighthouse", "--model", "gen-5"), 1, "UNKNOWN_MODEL: This model is not offered."),
         (("A lighthouse", "--model", "flux-pro", "--plan", "free"), 1, "PLAN_TOO_LOW: "),
-        (("A lighthouse", "--plan", "gold"), 1, "no plan is named 'gold'; plans are free, basic, premium"),
+        (("A lighthouse", "--plan", "gold"), 1, "No plan is named 'gold'; plans are free, basic, premium\n"),
         (("A lighthouse", "--width", "-1"), 2, "width must be"),
         (("A lighthouse", "--since", "ever"), 2, "--since must be a number followed by"),
     ],
@@ -79,6 +79,44 @@ def test_what_would_be_refused_is_refused_here(shop: Counter, argv: tuple[str, .
     called = shop.call("quote", *argv)
     assert (called.code, called.out) == (code, "")
     assert said in called.err
+    assert "not available" not in called.err
+
+
+@pytest.mark.parametrize(
+    ("before", "argv", "said"),
+    [
+        ((), ("--user", "nobody"), "NO_CREDITS: This needs up to 1 credit, and this account was never given any."),
+        (("account", "revoke", "ada", "8"), (), "NO_CREDITS: This needs up to 5 credits; available: 2."),
+        (("account", "suspend", "ada", "unpaid"), (), "ACCOUNT_SUSPENDED: This account is suspended: unpaid"),
+        (("account", "limit", "ada", "day", "4"), (), "OVER_LIMIT: "),
+        (
+            ("account", "limit", "ada", "day", "4", "--user", "bob"),
+            ("--user", "bob", "--account", "ada"),
+            "OVER_LIMIT: ",
+        ),
+        (("account", "suspend", "ada", "unpaid"), ("--user", "ada", "--plan", "free"), "ACCOUNT_SUSPENDED: "),
+    ],
+)
+def test_a_request_that_the_account_cannot_pay_is_refused(
+    shop: Counter, before: tuple[str, ...], argv: tuple[str, ...], said: str
+) -> None:
+    """What it would cost is said all the same. Nothing is changed."""
+    if before:
+        assert shop.call(*before).code == 0
+    rows = shop.balances(), list(shop.records.entries)
+    called = shop.call("quote", "A lighthouse", *(argv or ("--user", "ada")))
+    assert called.code == 1
+    assert said in called.err
+    assert "AT MOST" in called.out
+    assert (shop.balances(), shop.records.entries) == rows
+    found = json.loads(shop.call("quote", "A lighthouse", *(argv or ("--user", "ada")), "--json").out)
+    assert said.startswith(found["refusal"]["reason"])
+
+
+def test_a_request_that_may_open_has_no_refusal(shop: Counter) -> None:
+    """A quote for nobody asks no account."""
+    assert json.loads(shop.call("quote", "A lighthouse", "--user", "ada", "--json").out)["refusal"] is None
+    assert json.loads(shop.call("quote", "A lighthouse", "--json").out)["refusal"] is None
 
 
 def test_a_default_below_its_margin_is_named(shop: Counter) -> None:
