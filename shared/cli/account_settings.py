@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -29,9 +30,13 @@ from shared.cli.context import (
 from shared.core.money.account import Account
 from shared.core.money.allowance import Becomes
 from shared.core.money.credits import MOST_CREDITS, MOST_USD_MICROS
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Effect, Limit, Scope, Unit
 from shared.core.money.settings import Settings
 from shared.core.money.windows import Span
+from shared.core.reasons import counted
+from shared.ports import Conflict
+from shared.views.times import moment
 from shared.worker.accounts import Command
 
 
@@ -83,7 +88,14 @@ def set_account(  # noqa: PLR0913, PLR0917  # each is an option of the command
         wanted = Settings(name=name, zone=zone, approvers=tuple(approver or ()) if approver or no_approvers else None)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    _give(context, account_id, command_id, why, lambda on, it: worker.set_account(on.deps, account_id, wanted, it))
+    _give(
+        context,
+        Move.SET_ACCOUNT,
+        account_id,
+        command_id,
+        why,
+        lambda on, it: worker.set_account(on.deps, account_id, wanted, it),
+    )
 
 
 @account.command("plan")
@@ -98,6 +110,7 @@ def set_plan(
     """Change the plan."""
     _give(
         context,
+        Move.SET_PLAN,
         account_id,
         command_id,
         why,
@@ -127,6 +140,7 @@ def set_limit(  # noqa: PLR0913, PLR0917  # each is an option of the command
         raise typer.BadParameter(f"{error} ({MOST_CREDITS:,} credits, {MOST_USD_MICROS:,} USD micros)") from None
     _give(
         context,
+        Move.SET_LIMIT,
         account_id,
         command_id,
         why,
@@ -148,10 +162,12 @@ def remove_limit(
     scope = Scope.USER if each_user or user else Scope.ACCOUNT
     _give(
         context,
+        Move.REMOVE_LIMIT,
         account_id,
         command_id,
         why,
         lambda on, it: worker.remove_limit(on.deps, account_id, limit_id, it, scope=scope, user_id=user or ""),
+        check=lambda on: _check_limit(on, account_id, limit_id, scope, user or ""),
     )
 
 
@@ -164,13 +180,22 @@ def suspend(
     why: _Why = "",
 ) -> None:
     """Refuse new requests of an account. What is open runs to its end."""
-    _give(context, account_id, command_id, why, lambda on, it: worker.suspend(on.deps, account_id, reason, it))
+    _give(
+        context,
+        Move.SUSPEND,
+        account_id,
+        command_id,
+        why,
+        lambda on, it: worker.suspend(on.deps, account_id, reason, it),
+    )
 
 
 @account.command("reactivate")
 def reactivate(context: typer.Context, account_id: AccountId, command_id: _Id = None, why: _Why = "") -> None:
     """End a suspension."""
-    _give(context, account_id, command_id, why, lambda on, it: worker.reactivate(on.deps, account_id, it))
+    _give(
+        context, Move.REACTIVATE, account_id, command_id, why, lambda on, it: worker.reactivate(on.deps, account_id, it)
+    )
 
 
 @account.command("revoke")
@@ -186,10 +211,12 @@ def revoke(
     amount = amount_of(credits_)
     _give(
         context,
+        Move.REVOKE,
         account_id,
         command_id,
         why,
         lambda on, it: worker.revoke(on.deps, account_id, amount, it, grant_id=grant),
+        said=lambda entry: _taken(entry, amount),
     )
 
 
@@ -207,30 +234,98 @@ def refund(
 ) -> None:
     """Give captured credits of a generation back: all refunds together at most what was captured."""
     key, amount = valid_key(user_id, generation_id, valid_account(account_id)), amount_of(credits_)
-    _give(context, key.account_id, command_id, why, lambda on, it: worker.refund(on.deps, key, amount, it))
+    _give(
+        context,
+        Move.REFUND,
+        key.account_id,
+        command_id,
+        why,
+        lambda on, it: worker.refund(on.deps, key, amount, it),
+        said=lambda entry: f"gave {counted(entry.available, 'credit')} back to {key.account_id}",
+    )
 
 
-def _give(
+async def _check_limit(operations: Operations, account_id: str, limit_id: str, scope: Scope, user_id: str) -> None:
+    """Check that there is the limit to remove. Raises RefusedError, which names those that are there."""
+    found, _ = await operations.deps.store.load_account(account_id)
+    if found is None:
+        raise RefusedError(f"Nothing was changed: there is no account {account_id!r}")
+    of, holder = f"the {scope}" if scope is Scope.ACCOUNT else "each user", found.limits
+    if user_id not in ("", account_id):
+        user, _ = await operations.deps.store.load_user(account_id, user_id)
+        of, holder = f"the user {user_id}", user.limits if user else ()
+    there = [each.limit_id for each in holder if each.scope is scope]
+    if limit_id not in there:
+        has = ", ".join(there) or "none"
+        raise RefusedError(f"Nothing was changed: {account_id} has no limit {limit_id!r} of {of}; it has {has}")
+
+
+def _taken(entry: LedgerEntry, asked: int) -> str:
+    """What a revoke took back; empty if that is nothing."""
+    if not entry.revoked:
+        return ""
+    less = f", of {asked} that were asked" if entry.revoked < asked else ""
+    return f"took back {counted(entry.revoked, 'credit')} from {entry.account_id}{less}"
+
+
+def _give(  # noqa: PLR0913  # each is a fact of the command
     context: typer.Context,
+    move: Move,
     account_id: str,
     command_id: str | None,
     why: str,
     act: Callable[[Operations, Command], Awaitable[Account]],
+    *,
+    check: Callable[[Operations], Awaitable[None]] | None = None,
+    said: Callable[[LedgerEntry], str] | None = None,
 ) -> None:
-    """Give a command, and show the account after it."""
+    """Give a command, say what became of it, and show the account after it.
+
+    ``check`` refuses what would change nothing. ``said`` says what the entry moved, or nothing if it moved nothing.
+    """
     valid_id("the account", account_id)
     named = Command(
         command_id=valid_id("--id", uuid4().hex if command_id is None else command_id), by=operator_name(), why=why
     )
-    command_context = command_context_of(context)
+    command_context_of(context).do(partial(_apply, context, move, account_id, named, act, check, said))
 
-    async def command(operations: Operations) -> int:
-        try:
-            after = await act(operations, named)
-        except ValueError as error:
-            raise RefusedError(f"Nothing was changed: {error}") from None
-        command_context.screen.say(f"changed {account_id}, command {named.command_id}")
-        command_context.screen.facts(sums_of(after, operations.deps))
-        return 0
 
-    command_context.do(command)
+async def _apply(  # noqa: PLR0913, PLR0917  # as of _give
+    context: typer.Context,
+    move: Move,
+    account_id: str,
+    named: Command,
+    act: Callable[[Operations, Command], Awaitable[Account]],
+    check: Callable[[Operations], Awaitable[None]] | None,
+    said: Callable[[LedgerEntry], str] | None,
+    operations: Operations,
+) -> int:
+    screen, store = command_context_of(context).screen, operations.deps.store
+    before = await _posted(operations, account_id, move, named.command_id)
+    if check is not None and before is None:
+        await check(operations)
+    changed = "changed" if (await store.load_account(account_id))[0] else "opened"
+    try:
+        after = await act(operations, named)
+    except ValueError as error:
+        raise RefusedError(f"Nothing was changed: {error}") from None
+    entry = await _posted(operations, account_id, move, named.command_id)
+    if entry and entry.superseded:
+        raise RefusedError("Nothing was changed: a newer command for this setting is in force")
+    text = said(entry) if said and entry else f"{changed} {account_id}"
+    if not text:
+        raise RefusedError(f"took nothing from {account_id}: it has no available credits, or none of this grant")
+    if before is None:
+        screen.say(f"{text}, command {named.command_id}")
+    else:
+        screen.say(f"Command {named.command_id} was already given, {moment(before.at)}. Nothing was changed.")
+    screen.facts(sums_of(after, operations.deps))
+    return 0
+
+
+async def _posted(operations: Operations, account_id: str, move: Move, command_id: str) -> LedgerEntry | None:
+    """The ledger's entry of a command. None if there is none, or if a command of this id was refused."""
+    try:
+        return await operations.deps.store.entry(account_id, move, command_id)
+    except Conflict:
+        return None

@@ -67,7 +67,9 @@ def grant(
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
-        before = await operations.deps.store.entry(account_id, Move.GRANT, entry_id)
+        store = operations.deps.store
+        before, (account, _) = await store.entry(account_id, Move.GRANT, entry_id), await store.load_account(account_id)
+        opened = "" if account else f"opened {account_id}\n"
         named = {"grant_id": entry_id, "by": operator_name(), "why": why}
         try:
             account = await worker.grant(
@@ -81,7 +83,7 @@ def grant(
                 f"Grant {entry_id} was already given: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
             )
             return 0
-        command_context.screen.say(f"granted {counted(amount, 'credit')} to {account_id}, grant {entry_id}")
+        command_context.screen.say(f"{opened}granted {counted(amount, 'credit')} to {account_id}, grant {entry_id}")
         command_context.screen.facts(sums_of(account, operations.deps))
         return 0
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import typer
 
 from shared.cli.context import Operations, RefusedError, command_context_of, operator_name
-from shared.core.commands.acts import MalformedCommand
+from shared.core.commands.acts import MalformedCommand, RemoveLimit
 from shared.core.commands.parsing import parse_command
 from shared.core.events.command_event import CommandOutcome
 from shared.core.money.limits import Effect, Limit, Unit
@@ -89,6 +89,11 @@ def _give(context: typer.Context, body: dict[str, Any], command_id: str | None) 
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
+        if isinstance(message.act, RemoveLimit):
+            there = [each.limit_id for each in (await operations.deps.switches.read()).limits.limits]
+            if message.act.limit_id not in there:
+                named, has = repr(message.act.limit_id), ", ".join(there) or "none"
+                raise RefusedError(f"Nothing was changed: the app has no limit {named}; it has {has}")
         answer = await apply(operations.deps, message, operations.deps.now())
         if answer.outcome is not CommandOutcome.APPLIED:
             raise RefusedError(answer.text)

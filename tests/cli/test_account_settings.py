@@ -94,6 +94,58 @@ def test_credits_are_revoked_and_refunded(counter: Counter) -> None:
 @pytest.mark.parametrize(
     ("argv", "code", "says"),
     [
+        (("revoke", "ada", "4"), 0, "took back 4 credits from ada, command t"),
+        (("revoke", "ada", "15"), 0, "took back 10 credits from ada, of 15 that were asked, command t"),
+        (("revoke", "ada", "5", "--grant", "nogrant"), 1, "took nothing from ada: it has no available credits"),
+        (("revoke", "ada", "5", "--grant", "welcome"), 0, "took back 5 credits from ada"),
+        (("remove-limit", "ada", "none"), 1, "Nothing was changed: ada has no limit 'none' of the account; it has day"),
+        (("remove-limit", "ada", "day", "--each-user"), 1, "ada has no limit 'day' of each user; it has none"),
+        (("remove-limit", "ada", "day", "--user", "kim"), 1, "ada has no limit 'day' of the user kim; it has none"),
+        (("remove-limit", "ada", "day"), 0, "changed ada, command t"),
+        (("remove-limit", "eve", "day"), 1, "there is no account 'eve'"),
+        (("suspend", "eve", "unpaid"), 0, "opened eve, command t"),
+        (("suspend", "ada", "unpaid"), 0, "changed ada, command t"),
+    ],
+)
+def test_it_says_what_was_moved(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
+    """The exit code is 1 if that is nothing. Given again, it is the same command and says so."""
+    assert counter.call("account", "limit", "ada", "day", "50").code == 0
+    counter.pass_time(1)
+    called = counter.call("account", *argv, "--id", "t")
+    assert called.code == code
+    assert says in called.out + called.err
+    assert ("changed" in called.out) == ("changed" in says and not code)
+    if not code:
+        again = counter.call("account", *argv, "--id", "t")
+        assert again.code == 0
+        assert "Command t was already given, 2026-11-21 12:00:01Z. Nothing was changed." in again.out
+    counter.books_balance()
+
+
+def test_it_says_that_nothing_is_left_to_revoke(counter: Counter) -> None:
+    """Neither the first time nor the second time is it called a change."""
+    assert counter.call("account", "revoke", "ada", "10").code == 0
+    for _ in range(2):
+        called = counter.call("account", "revoke", "ada", "1", "--id", "t")
+        assert called.code == 1
+        assert "took nothing from ada" in called.err
+
+
+def test_it_says_that_a_newer_command_is_in_force(counter: Counter) -> None:
+    """The account is as that one left it."""
+    now = counter.time
+    counter.pass_time(60)
+    assert counter.call("account", "set", "ada", "--name", "New").code == 0
+    counter.time = now
+    called = counter.call("account", "set", "ada", "--name", "Old")
+    assert called.code == 1
+    assert "a newer command for this setting is in force" in called.err
+    assert counter.account().name == "New"
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
         (("set", "ada"), 2, "needs a name, a zone or approvers"),
         (("set", "ada", "--zone", "Mars"), 2, "zone must be a name of the IANA time zone database"),
         (("set", "ada", "--zone", "localtime"), 1, "Nothing was changed: zone must be a name of the IANA"),

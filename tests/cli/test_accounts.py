@@ -30,7 +30,8 @@ def test_the_first_grant_opens_the_account(counter: Counter) -> None:
     (entry,) = [entry for entry in counter.records.entries if entry.account_id == "bob"]
     assert entry.move is Move.GRANT
     assert (entry.by.startswith("operator:"), entry.why) == (True, "a gift")
-    assert f"granted 5 credits to bob, grant {entry.entry_id}" in called.out
+    assert called.out.startswith(f"opened bob\ngranted 5 credits to bob, grant {entry.entry_id}\n")
+    assert "opened" not in counter.call("grant", "bob", "5").out
 
 
 def test_the_same_grant_twice_gives_once(counter: Counter) -> None:

@@ -24,6 +24,16 @@ def test_a_limit_is_set_shown_and_removed(counter: Counter) -> None:
     assert counter.call("app-limits", "show").out == "the app has no limits\n"
 
 
+def test_a_limit_that_is_not_there_is_not_removed(counter: Counter) -> None:
+    """It names those that are there."""
+    called = counter.call("app-limits", "remove", "daily")
+    assert (called.code, called.out) == (1, "")
+    assert "Nothing was changed: the app has no limit 'daily'; it has none" in called.err
+    assert counter.call("app-limits", "set", "daily", "5").code == 0
+    assert "it has daily" in counter.call("app-limits", "remove", "dayly").err
+    assert [each.limit_id for each in counter.switches.limits.limits] == ["daily"]
+
+
 def test_what_is_no_limit_is_refused_with_its_rule(counter: Counter) -> None:
     """A negative amount, an id with a slash; nothing is set."""
     assert "credits must be" in counter.call("app-limits", "set", "daily", "--", "-5").err
