@@ -84,6 +84,8 @@ def set_account(  # noqa: PLR0913, PLR0917  # each is an option of the command
     why: _Why = "",
 ) -> None:
     """Set the name, the time zone and the approvers. A new zone starts with the next window."""
+    if approver and no_approvers:
+        raise typer.BadParameter("give --approver or --no-approvers, not both")
     try:
         wanted = Settings(name=name, zone=zone, approvers=tuple(approver or ()) if approver or no_approvers else None)
     except ValueError as error:
@@ -133,6 +135,7 @@ def set_limit(  # noqa: PLR0913, PLR0917  # each is an option of the command
     why: _Why = "",
 ) -> None:
     """Set a limit of an account, of each of its users, or of one user."""
+    _check_whose(user, each_user=each_user)
     scope = Scope.USER if each_user or user else Scope.ACCOUNT
     try:
         limit = Limit(limit_id=limit_id, window=per, amount=amount, unit=unit, effect=effect, scope=scope)
@@ -159,6 +162,7 @@ def remove_limit(
     why: _Why = "",
 ) -> None:
     """Take a limit away."""
+    _check_whose(user, each_user=each_user)
     scope = Scope.USER if each_user or user else Scope.ACCOUNT
     _give(
         context,
@@ -243,6 +247,14 @@ def refund(
         lambda on, it: worker.refund(on.deps, key, amount, it),
         said=lambda entry: f"gave {counted(entry.available, 'credit')} back to {key.account_id}",
     )
+
+
+def _check_whose(user: str | None, *, each_user: bool) -> None:
+    """Check that a limit has one holder: an option that is dropped would set another limit. Raises BadParameter."""
+    if user is not None:
+        valid_id("--user", user)
+        if each_user:
+            raise typer.BadParameter("give --each-user or --user, not both")
 
 
 async def _check_limit(operations: Operations, account_id: str, limit_id: str, scope: Scope, user_id: str) -> None:

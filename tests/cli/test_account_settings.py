@@ -159,6 +159,11 @@ def test_it_says_that_a_newer_command_is_in_force(counter: Counter) -> None:
         (("revoke", "ada", "0"), 2, "CREDITS must be a whole number"),
         (("refund", "ada", "none", "1"), 1, "there is no generation of these ids"),
         (("set", "a/b", "--name", "x"), 2, "the account must be"),
+        (("set", "ada", "--approver", "eve", "--no-approvers"), 2, "--approver or --no-approvers, not both"),
+        (("limit", "ada", "x", "5", "--each-user", "--user", "kim"), 2, "--each-user or --user, not both"),
+        (("limit", "ada", "x", "5", "--user", ""), 2, "--user must be 1 to 128 letters"),
+        (("remove-limit", "ada", "x", "--each-user", "--user", "kim"), 2, "--each-user or --user, not both"),
+        (("remove-limit", "ada", "x", "--user", ""), 2, "--user must be 1 to 128 letters"),
     ],
 )
 def test_what_is_impossible_is_refused(counter: Counter, argv: tuple[str, ...], code: int, says: str) -> None:
