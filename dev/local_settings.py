@@ -87,10 +87,22 @@ def real_replicate(env: Mapping[str, str] | None = None) -> dict[str, str]:
             "REPLICATE_API_TOKEN is set, and PUBLIC_URL is not: Replicate's webhooks need an https address that leads"
             " to this machine, such as a tunnel's. Set it too, or unset the token to use the simulator."
         )
+    if _is_loopback(public):
+        raise StartError(
+            "PUBLIC_URL leads to this machine alone, as `python3 -m dev env` sets it for a shell: open another shell,"
+            " or unset REPLICATE_API_TOKEN and PUBLIC_URL. Webhooks need an https address, such as a tunnel's."
+        )
     if not _is_public_url(public):
         raise StartError("PUBLIC_URL must be an https address without a path, such as https://name.example.com.")
     names = ("REPLICATE_API_TOKEN", "REPLICATE_WEBHOOK_SECRET", "PUBLIC_URL")
     return {name: env[name] for name in names if env.get(name)} | {"CHECK_AFTER_S": "20"}
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return urlsplit(text).hostname in {"127.0.0.1", "localhost", "::1"}
+    except ValueError:
+        return False
 
 
 def _is_public_url(text: str) -> bool:

@@ -129,6 +129,17 @@ def test_a_token_without_an_address_is_one_sentence(said: Mapping[str, str], say
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("public", ["http://127.0.0.1:7071", "http://localhost:7071"])
+def test_a_shell_with_the_settings_of_a_stack_is_named(public: str) -> None:
+    """`eval "$(python3 -m dev env)"` sets them; they are not a real Replicate's."""
+    said = TOKEN | {"PUBLIC_URL": public, "REPLICATE_API_URL": "http://127.0.0.1:9/v1"}
+    with pytest.raises(StartError) as caught:
+        real_replicate(said)
+    assert "as `python3 -m dev env` sets it" in str(caught.value)
+    assert "open another shell, or unset REPLICATE_API_TOKEN and PUBLIC_URL" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 def test_the_real_replicate_takes_a_token_and_an_address() -> None:
     """Without a token the simulator is used, whatever else is set."""
     good = TOKEN | {"PUBLIC_URL": "https://name.example"}
