@@ -7,11 +7,11 @@ Rules of this file:
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dev.locks import lock
 from dev.process import StartError
 from dev.stack import LOCAL
 
@@ -24,8 +24,8 @@ def only_one(running: Path | None = None) -> Iterator[Path]:
     """Lock this folder's stack until the block ends. StartError if another stack has the lock."""
     file = running or RUNNING
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("a+", encoding="utf-8") as lock:
-        if not _locked(lock.fileno()):
+    with file.with_suffix(".lock").open("a+", encoding="utf-8") as opened:
+        if not lock(opened.fileno()):
             raise StartError(
                 "A local stack is up already: `python3 -m dev cli` and `python3 -m dev events` talk to it. End it with"
                 " Ctrl-C where it runs, then start another."
@@ -34,24 +34,6 @@ def only_one(running: Path | None = None) -> Iterator[Path]:
             yield file
         finally:
             file.unlink(missing_ok=True)
-
-
-def _locked(number: int) -> bool:
-    if os.name == "nt":
-        import msvcrt  # noqa: PLC0415  # this system's own
-
-        try:
-            msvcrt.locking(number, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        return True
-    import fcntl  # noqa: PLC0415  # this system's own
-
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def record(file: Path, values: Mapping[str, str]) -> None:
@@ -67,7 +49,7 @@ def values() -> dict[str, str]:
         found = {str(name): str(value) for name, value in recorded["Values"].items()}
     except (OSError, ValueError, KeyError, AttributeError):
         found = {}
-    with RUNNING.with_suffix(".lock").open("a+", encoding="utf-8") if found else contextlib.nullcontext() as lock:
-        if not found or lock is None or _locked(lock.fileno()):
+    with RUNNING.with_suffix(".lock").open("a+", encoding="utf-8") if found else contextlib.nullcontext() as opened:
+        if not found or opened is None or lock(opened.fileno()):
             raise StartError("No local stack is running. Start one with: python3 -m dev up")
     return found

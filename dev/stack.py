@@ -11,15 +11,13 @@ Rules of this file:
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import azurite, ports, process, simulated_replicate
+from dev import azurite, ports, process, run_folders, simulated_replicate
 from dev.entities import SUBSCRIPTION
 from dev.entities import entities as made_of
 from dev.local_settings import local_values, of_environment, real_replicate
@@ -118,8 +116,9 @@ class Running:
 
     async def _start(self) -> Stack:
         self._port = ports.of_host(ports.HOST if self._usual else 0)
-        self._folder = folder = Path(tempfile.mkdtemp(prefix="run-", dir=_made(LOCAL)))
-        self._ending.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = run_folders.make(LOCAL)
+        self._folder = folder.path
+        self._ending.callback(folder.remove)
         async with asyncio.TaskGroup() as group:
             storage = group.create_task(self._azurite([self._usually(port) for port in ports.AZURITE]))
             bus = group.create_task(self._emulator(self._usually(ports.SERVICE_BUS)))

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from dev import events, running, samples
+from dev import events, run_folders, running, samples
 from dev.entities import SUBSCRIPTION
 from dev.local_settings import LOCAL_SETTINGS, of_environment
 from dev.stack import LOCAL, Running, Stack
@@ -65,6 +65,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     try:
         with running.only_one() as file:
+            run_folders.remove_left_behind(LOCAL)
             return asyncio.run(_up(file, LOCAL / "up" if options.keep else None))
     except TROUBLE as error:
         print("\n".join(sentences(error)), file=sys.stderr)

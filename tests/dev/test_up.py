@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import demo, env, events, local_settings, ports, running, send, up
+from dev import demo, env, events, local_settings, ports, run_folders, running, send, up
 from dev.local_settings import local_values, of_environment, real_replicate
 from dev.process import StartError
 from dev.stack import LOCAL, ROOT
@@ -165,6 +166,24 @@ def test_a_second_stack_does_not_take_over_the_first(tmp_path: Path, monkeypatch
         running.values()
     with running.only_one():
         pass
+
+
+def test_the_folder_of_a_killed_run_is_removed(tmp_path: Path) -> None:
+    """Its settings may hold a real token. That of a run that goes on stays, and so does what has just been made."""
+    mine = run_folders.make(tmp_path)
+    killed = tmp_path / "run-killed"
+    just, old, other = (tmp_path / name for name in ("run-just-made", "run-without-lock", "samples"))
+    for folder in (killed, just, old, other):
+        folder.mkdir()
+        (folder / "settings.json").write_text("{}", encoding="utf-8")
+    (killed / "lock").touch()
+    yesterday = time.time() - 90_000
+    os.utime(old, (yesterday, yesterday))
+    run_folders.remove_left_behind(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([mine.path, just, other])
+    mine.remove()
+    assert sorted(tmp_path.iterdir()) == sorted([just, other])
+    run_folders.remove_left_behind(tmp_path / "nowhere")
 
 
 def test_the_siblings_say_that_nothing_is_up(
