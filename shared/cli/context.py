@@ -37,6 +37,7 @@ from shared.ports import (
     Unavailable,
     UnreadableRow,
 )
+from shared.triggers.health import Health, whole
 from shared.views.generation import Seen
 
 if TYPE_CHECKING:
@@ -132,7 +133,14 @@ class Operations(Protocol):
 
 
 class OperatorsApp(App):
-    """The app, with a login that also works on an operator's own machine: ``az login``."""
+    """The app, with a login that also works on an operator's own machine: ``az login``.
+
+    Its health says why a setting cannot be used: an operator's command line has no log.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._health = Health(self.pings, says=whole)
 
     @cached_property
     def credential(self) -> "AsyncTokenCredential":

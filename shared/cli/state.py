@@ -103,8 +103,8 @@ def health(
 ) -> None:
     """Check whether every dependency answers.
 
-    The same as GET /api/health. With CREDIT_USD the models below their margin follow, with the arithmetic.
-    The exit code is 1 if a dependency does not answer.
+    The same as GET /api/health, and why a setting cannot be used. With CREDIT_USD the models below their margin follow,
+    with the arithmetic. The exit code is 1 if a dependency does not answer.
     """
     command_context = command_context_of(context)
 

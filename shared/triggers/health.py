@@ -4,7 +4,7 @@ Rules of this file:
 1. A failure of one dependency hides no other's state. No text of an exception is returned, because anybody may ask.
 2. Only one check runs at a time. All callers that come meanwhile get its answer.
 3. Settings and data files are checked too, because a wrong one stops every message. The answer names the setting. The
-   whole sentence, which may contain a path, is only in the log.
+   whole sentence, which may contain a path, is only in the log; operators, who have no log, are told it (``whole``).
 """
 
 import asyncio
@@ -42,10 +42,16 @@ def is_well(state: str) -> bool:
 
 
 class Health:
-    """The last answers of the dependencies. ``pings`` returns the calls that ask them; it is called for each check."""
+    """The last answers of the dependencies. ``pings`` returns the calls that ask them; it is called for each check.
 
-    def __init__(self, pings: Callable[[], Mapping[str, Ping]]) -> None:
+    ``says`` is what is answered of a setting that cannot be used: its name alone, unless only operators read it.
+    """
+
+    def __init__(
+        self, pings: Callable[[], Mapping[str, Ping]], says: Callable[[SettingsError], str] | None = None
+    ) -> None:
         self._pings = pings
+        self._says = says or names_only
         self._last: tuple[float, Mapping[str, str]] | None = None
         self._running: asyncio.Task[Mapping[str, str]] | None = None
 
@@ -60,7 +66,7 @@ class Health:
 
     async def _ask_all(self) -> Mapping[str, str]:
         pings = self._pings()
-        states = await asyncio.gather(*(_ask(ping) for ping in pings.values()))
+        states = await asyncio.gather(*(_ask(ping, self._says) for ping in pings.values()))
         self._last = (time.monotonic(), dict(zip(pings, states, strict=True)))
         return self._last[1]
 
@@ -68,7 +74,7 @@ class Health:
         self._running = None
 
 
-async def _ask(ping: Ping) -> str:
+async def _ask(ping: Ping, says: Callable[[SettingsError], str]) -> str:
     try:
         async with asyncio.timeout(HEALTH_S):
             answer = await ping()
@@ -78,7 +84,7 @@ async def _ask(ping: Ping) -> str:
         return f"no answer within {HEALTH_S} s"
     except SettingsError as error:
         logger.error("health: %s", error)  # noqa: TRY400  # a setting has no traceback
-        return names_only(error)
+        return says(error)
     except Exception as error:  # noqa: BLE001  # rule 1: a dependency that cannot be built or called hides no other
         return type(error).__name__
     return f"{OK}, {answer}" if isinstance(answer, Note) else OK
@@ -89,3 +95,8 @@ def names_only(error: SettingsError) -> str:
     text = str(error)
     named = [name.env for name in NAMES if name.env in text]
     return f"{', '.join(named) or 'a setting'} cannot be used; the log says why"
+
+
+def whole(error: SettingsError) -> str:
+    """The whole sentence of an error, in one line. For operators alone: it may contain a path."""
+    return " ".join(str(error).split())

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from azure.identity.aio import DefaultAzureCredential
 from dev.project_files import text_of
 from shared.cli.context import OperatorsApp
 from shared.cli.main import run
+from shared.composition.app import App
 from shared.config.settings import NAMES, Settings
 from shared.views.times import span
 from tests.cli.counter import ENV, SECRETS, Counter
@@ -137,6 +139,20 @@ def test_every_command_closes_its_app(counter: Counter) -> None:
     counter.call("account", "show", "ada")
     counter.call("account", "show", "nobody")
     assert counter.operations.closed == 2
+
+
+def test_operators_read_why_a_file_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line has no log to look into. What anybody may ask for goes on to name the setting alone."""
+
+    async def states(made: type[App]) -> Mapping[str, str]:
+        app = made(Settings.from_env(ENV | {"PLANS_FILE": "/nowhere/plans.toml"}))
+        return await app.health()
+
+    pings = App.pings
+    monkeypatch.setattr(App, "pings", lambda self: {"settings": pings(self)["settings"]})
+    said = asyncio.run(states(OperatorsApp))["settings"]
+    assert re.fullmatch(r"PLANS_FILE.*/nowhere/plans\.toml.*", said)
+    assert asyncio.run(states(App))["settings"] == "PLANS_FILE cannot be used; the log says why"
 
 
 def test_health_answers_as_the_http_route_does(counter: Counter) -> None:
