@@ -61,7 +61,10 @@ Replicate's own clients talk to it with:
 def main(argv: list[str]) -> int:
     """Run until Ctrl-C and return 0; 1 if the stack could not start or its host ended."""
     parser = argparse.ArgumentParser(prog="python3 -m dev up", description=__doc__.partition(": ")[2])
-    parser.add_argument("--keep", action="store_true", help=f"keep accounts, messages and outputs in {LOCAL / 'up'}")
+    kept = (
+        f"keep accounts, messages and outputs in {LOCAL / 'up'}; not the simulator's predictions: what ran ends as LOST"
+    )
+    parser.add_argument("--keep", action="store_true", help=kept)
     options = parser.parse_args(argv)
     try:
         with running.only_one() as file:

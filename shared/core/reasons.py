@@ -75,7 +75,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.OUTPUT_INVALID: "The model did not return a usable result. Nothing was charged; try again.",
     Reason.OUTPUT_EXPIRED: "The result was lost before it could be stored. Nothing was charged; try again.",
     Reason.TIMED_OUT: "The model took too long and was stopped. Nothing was charged; try again.",
-    Reason.LOST: "The model never confirmed the work. Nothing was charged; try again.",
+    Reason.LOST: "The model lost this, or never confirmed it. Nothing was charged; try again.",
     Reason.CANCELED_BY_USER: "Canceled as asked. Nothing was charged.",
     Reason.DEAD_LETTERED: "Something went wrong on our side. Nothing was charged; try again.",
     Reason.IDEMPOTENCY_MISMATCH: "This id was used before for another request. Send this one with a new id.",

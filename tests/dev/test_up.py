@@ -305,6 +305,13 @@ def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys
     assert printed.err == ""
 
 
+def test_the_help_says_what_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """The simulator forgets its predictions, so what ran ends as LOST."""
+    with pytest.raises(SystemExit):
+        up.main(["--help"])
+    assert "what ran ends as LOST" in " ".join(capsys.readouterr().out.split())
+
+
 #: `up`, with a place of its own, so that it meets no other one here.
 _ALONE = """
 import pathlib, sys
