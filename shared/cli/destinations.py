@@ -61,6 +61,8 @@ def give(context: typer.Context, name: _Name, account: _Account) -> None:
     named, account_id = _valid(name), valid_id("the account", account)
 
     async def command(operations: Operations) -> int:
+        if await operations.deps.destinations.owner(named) is None:
+            await _check_exists(operations, named)
         await _give(operations, named, account_id)
         command_context.screen.say(f"{named} belongs to {account_id}")
         return 0
@@ -122,6 +124,18 @@ async def check_destination(operations: Operations, asked: Destination) -> bool:
     if asked.hardware not in known:
         raise RefusedError(f"Replicate has no hardware {asked.hardware!r}. It has {', '.join(known)}.")
     return True
+
+
+async def _check_exists(operations: Operations, name: str) -> None:
+    """Check that Replicate has the model: what is given cannot be taken back. Raises RefusedError."""
+    from shared.adapters.replicate.sdk.errors import ReplicateError  # noqa: PLC0415  # a large library
+
+    try:
+        there = await _exists(operations, name)
+    except ReplicateError as error:
+        raise RefusedError(f"Replicate could not be asked about {name}: {error}") from None
+    if not there:
+        raise RefusedError(f"{name} does not exist at Replicate. `destination create` makes it.")
 
 
 async def _exists(operations: Operations, name: str) -> bool:

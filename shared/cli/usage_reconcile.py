@@ -55,6 +55,8 @@ def reconcile(  # noqa: PLR0913, PLR0917  # each is an option of the command
     days = _day("--from", first), _day("--to", last)
     if not columns.prediction and days[0] is None:
         raise typer.BadParameter("without a column of predictions --from must say the first day of the bill")
+    if days[0] is not None and days[1] is not None and days[0] > days[1]:
+        raise typer.BadParameter("--from must not be after --to: no day would be compared")
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:

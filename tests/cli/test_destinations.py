@@ -4,6 +4,7 @@ from typing import cast
 
 import pytest
 
+from shared.adapters.replicate.sdk.errors import TransientError
 from shared.cli.context import Connected
 from tests.cli.counter import Counter
 from tests.cli.test_training import FakeReplicate
@@ -39,6 +40,10 @@ def test_a_model_that_exists_is_given(counter: Counter, connected: FakeReplicate
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
+        (
+            ("give", "me/nosuch", "--account", "ada"),
+            "me/nosuch does not exist at Replicate. `destination create` makes it",
+        ),
         (("create", "me/old", "--account", "ada"), "me/old belongs to nobody here"),
         (("create", "ada/lora", "--account", "bob"), "ada/lora belongs to ada, not to bob"),
         (("create", "me/new", "--account", "ada", "--hardware", "abacus"), "no hardware 'abacus'"),
@@ -52,6 +57,22 @@ def test_what_cannot_be_made_is_refused_and_nothing_is_written(
     assert (called.code, said in called.err) == (1, True), called.err
     assert counter.destinations.owners == {"ada/lora": "ada"}
     assert list(connected.models) == ["me/old"]
+
+
+def test_a_model_is_not_given_while_nobody_knows_whether_it_exists(
+    counter: Counter, connected: FakeReplicate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Giving cannot be taken back. What was given before is said all the same."""
+    assert counter.call("destination", "give", "me/old", "--account", "ada").code == 0
+
+    async def unreachable(name: str) -> str:
+        raise TransientError("models.get", f"no answer about {name}")
+
+    monkeypatch.setattr(connected, "_get", unreachable)
+    called = counter.call("destination", "give", "me/other", "--account", "ada")
+    assert (called.code, "Replicate could not be asked about me/other" in called.err) == (1, True)
+    assert counter.call("destination", "give", "me/old", "--account", "ada").code == 0
+    assert counter.destinations.owners == {"ada/lora": "ada", "me/old": "ada"}
 
 
 def test_a_name_that_no_request_may_have_is_refused(counter: Counter) -> None:

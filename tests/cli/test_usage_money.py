@@ -158,6 +158,10 @@ def test_a_huge_bill_is_refused_unread(busy: Counter, tmp_path: Path) -> None:
         (("--column", "usd=", "--column", "model=B"), "--column must be given once"),
         (("--column", "usd=A", "--column", "model=B"), "--from must say the first day"),
         (("--column", "usd=A", "--column", "model=B", "--from", "yesterday"), "--from must be a day such as"),
+        (
+            ("--column", "usd=A", "--column", "model=B", "--from", "2026-11-30", "--to", "2026-11-01"),
+            "--from must not be after --to",
+        ),
         (("--column", "usd=A", "--column", "prediction=B", "--delimiter", ",,"), "--delimiter must be one character"),
     ],
 )
