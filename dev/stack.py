@@ -10,7 +10,9 @@ Rules of this file:
 """
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -215,7 +217,9 @@ class Running:
         )
         arguments = ["--entities", str(entities), "--port", str(port)]
         if self._durable:
-            arguments += ["--db", str(_made(self._durable) / "servicebus.db")]
+            store = _made(self._durable) / "servicebus.db"
+            check_store(store)
+            arguments += ["--db", str(store)]
         self._bus = await self._child("service bus emulator", "servicebus_emulator", *arguments)
         return self._bus
 
@@ -254,6 +258,21 @@ async def _killed(child: process.Child | None) -> None:
         raise process.StartError(f"{child.name} had ended by itself. Its stderr ends with:\n{child.stderr_tail}")
     child.process.kill()
     await child.wait()
+
+
+def check_store(file: Path) -> None:
+    """Check the file of the emulator. Raises StartError: the emulator itself names neither the file nor the cure."""
+    if not file.exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(file)) as store:
+            store.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError:  # another process has it: the emulator says so
+        return
+    except sqlite3.DatabaseError as error:
+        raise process.StartError(
+            f"{file} cannot be read: {error}. Delete it: the messages that it kept are gone, nothing else."
+        ) from None
 
 
 async def ensure(app: App) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import pytest
 from dev import demo, env, events, local_settings, ports, run_folders, running, send, up
 from dev.local_settings import local_values, of_environment, real_replicate
 from dev.process import StartError
-from dev.stack import LOCAL, ROOT
+from dev.stack import LOCAL, ROOT, check_store
 from dev.trouble import sentences
 from shared.config.settings import SettingsError
 
@@ -303,6 +304,26 @@ def test_the_demo_says_what_is_wrong_too(monkeypatch: pytest.MonkeyPatch, capsys
     printed = capsys.readouterr()
     assert "The demo did not work: REPLICATE_API_TOKEN is set, and PUBLIC_URL is not" in printed.out
     assert printed.err == ""
+
+
+def test_a_broken_store_of_messages_is_named_with_its_cure(tmp_path: Path) -> None:
+    """One that is missing, empty or whole is taken."""
+    file = tmp_path / "servicebus.db"
+    check_store(file)
+    file.touch()
+    check_store(file)
+    file.write_bytes(b"junk" * 100)
+    with pytest.raises(StartError) as caught:
+        check_store(file)
+    said = (
+        f"{file} cannot be read: file is not a database. Delete it: the messages that it kept are gone, nothing else."
+    )
+    assert str(caught.value) == said
+    file.unlink()
+    with sqlite3.connect(file) as store:
+        store.execute("CREATE TABLE messages (id TEXT)")
+    store.close()
+    check_store(file)
 
 
 def test_the_help_says_what_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
