@@ -21,15 +21,16 @@ from shared.cli.accounts import amount_of
 from shared.cli.context import (
     Operations,
     RefusedError,
+    TakesNegative,
     command_context_of,
     operator_name,
     valid_account,
     valid_id,
     valid_key,
+    valid_text,
 )
 from shared.core.money.account import Account
 from shared.core.money.allowance import Becomes
-from shared.core.money.credits import MOST_CREDITS, MOST_USD_MICROS
 from shared.core.money.entries import LedgerEntry, Move
 from shared.core.money.limits import Effect, Limit, Scope, Unit
 from shared.core.money.settings import Settings
@@ -120,7 +121,7 @@ def set_plan(
     )
 
 
-@account.command("limit")
+@account.command("limit", cls=TakesNegative)
 def set_limit(  # noqa: PLR0913, PLR0917  # each is an option of the command
     context: typer.Context,
     account_id: AccountId,
@@ -140,7 +141,7 @@ def set_limit(  # noqa: PLR0913, PLR0917  # each is an option of the command
     try:
         limit = Limit(limit_id=limit_id, window=per, amount=amount, unit=unit, effect=effect, scope=scope)
     except ValueError as error:
-        raise typer.BadParameter(f"{error} ({MOST_CREDITS:,} credits, {MOST_USD_MICROS:,} USD micros)") from None
+        raise typer.BadParameter(str(error)) from None
     _give(
         context,
         Move.SET_LIMIT,
@@ -202,29 +203,29 @@ def reactivate(context: typer.Context, account_id: AccountId, command_id: _Id = 
     )
 
 
-@account.command("revoke")
+@account.command("revoke", cls=TakesNegative)
 def revoke(
     context: typer.Context,
     account_id: AccountId,
     credits_: _Credits,
-    grant: Annotated[str, typer.Option(help="Only of this grant.", metavar="ID")] = "",
+    grant: Annotated[str | None, typer.Option(help="Only of this grant.", metavar="ID")] = None,
     command_id: _Id = None,
     why: _Why = "",
 ) -> None:
     """Take credits back: at most what is available."""
-    amount = amount_of(credits_)
+    amount, grant_id = amount_of(credits_), "" if grant is None else valid_id("--grant", grant)
     _give(
         context,
         Move.REVOKE,
         account_id,
         command_id,
         why,
-        lambda on, it: worker.revoke(on.deps, account_id, amount, it, grant_id=grant),
+        lambda on, it: worker.revoke(on.deps, account_id, amount, it, grant_id=grant_id),
         said=lambda entry: _taken(entry, amount),
     )
 
 
-@account.command("refund")
+@account.command("refund", cls=TakesNegative)
 def refund(
     context: typer.Context,
     user_id: Annotated[str, typer.Argument(help="The generation's user.", metavar="USER")],
@@ -296,6 +297,7 @@ def _give(  # noqa: PLR0913  # each is a fact of the command
     ``check`` refuses what would change nothing. ``said`` says what the entry moved, or nothing if it moved nothing.
     """
     valid_id("the account", account_id)
+    valid_text("--why", why)
     named = Command(
         command_id=valid_id("--id", uuid4().hex if command_id is None else command_id), by=operator_name(), why=why
     )

@@ -17,7 +17,15 @@ import typer
 
 from shared import worker
 from shared.cli.account_view import AccountId, account_of, shown_of, sums_of
-from shared.cli.context import CommandContext, Operations, RefusedError, command_context_of, operator_name, valid_id
+from shared.cli.context import (
+    CommandContext,
+    Operations,
+    RefusedError,
+    command_context_of,
+    operator_name,
+    valid_id,
+    valid_text,
+)
 from shared.core.money.account import Account
 from shared.core.money.buckets import DEFAULT_PRIORITY, LAST_PRIORITY
 from shared.core.money.credits import MOST_CREDITS, Sums
@@ -61,9 +69,11 @@ def grant(
 
     The same --id twice gives the credits once, so a grant whose answer was lost can be repeated.
     """
-    amount, expires_at = amount_of(credits_), expires.replace(tzinfo=UTC) if expires else None
+    hint = " To take credits away: see `account revoke --help`." if credits_.startswith("-") else ""
+    amount, expires_at = amount_of(credits_, hint), expires.replace(tzinfo=UTC) if expires else None
     entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
     valid_id("the account", account_id)
+    valid_text("--why", why)
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
@@ -90,10 +100,9 @@ def grant(
     command_context.do(command)
 
 
-def amount_of(text: str) -> int:
-    """The credits of a grant, from text: if typer read a number, it would take -5 for an unknown option."""
+def amount_of(text: str, hint: str = "") -> int:
+    """The credits of a command. ``hint`` goes on after the rule. Raises typer.BadParameter."""
     if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= _MOST:
-        hint = " To take credits away: see `account revoke --help`." if text.startswith("-") else ""
         raise typer.BadParameter(f"CREDITS must be a whole number from 1 to {_MOST:,}, such as 100.{hint}")
     return int(text)
 

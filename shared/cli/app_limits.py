@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import typer
 
-from shared.cli.context import Operations, RefusedError, command_context_of, operator_name
+from shared.cli.context import Operations, RefusedError, TakesNegative, command_context_of, operator_name
 from shared.core.commands.acts import MalformedCommand, RemoveLimit
 from shared.core.commands.parsing import parse_command
 from shared.core.events.command_event import CommandOutcome
@@ -31,7 +31,7 @@ _Id = Annotated[
 ]
 
 
-@app_limits.command("set")
+@app_limits.command("set", cls=TakesNegative)
 def set_limit(  # each is an option of the command
     context: typer.Context,
     limit_id: _LimitId,

@@ -17,13 +17,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
+from typer.core import TyperCommand
 
 from shared.cli.printing import Screen
 from shared.composition.app import App
-from shared.config.settings import Settings, SettingsError
+from shared.composition.proofs import LOCAL_KEYS
+from shared.config.settings import NAMES, Settings, SettingsError
+from shared.core.dependency import Dependency
 from shared.core.keys import ID_RULE, Key, is_id
 from shared.core.money.entries import operator
 from shared.ports import (
@@ -171,6 +174,19 @@ AccountToo = Annotated[
     typer.Option("--account", "-a", help="The account that pays; default: that of the user's id.", metavar="ACCOUNT"),
 ]
 
+
+class TakesNegative(TyperCommand):
+    """A command with a number as its argument, such as -5. It says itself what is wrong with it.
+
+    A negative number would be called an unknown option. Any other unknown option is called so.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Let negative numbers be arguments. Its context is of typer's own copy of click."""
+        ctx.ignore_unknown_options = any(re.fullmatch(r"-\d+", each) for each in args)
+        return super().parse_args(ctx, args)
+
+
 #: A command: a function of the operations that returns the exit code.
 Command = Callable[[Operations], Awaitable[int]]
 
@@ -216,17 +232,38 @@ class CommandContext:
             if loads:
                 await operations.load_data_files()
             return await command(operations)
+        except Unavailable as trouble:
+            raise RefusedError(f"{trouble}{_where(trouble, operations.settings)}") from None
         finally:
             await operations.close()
 
 
 def _connect(operations: Operations) -> None:
     """Make the first client now, to report a malformed connection string (the SDK raises ValueError) as a setting."""
+    text = operations.settings.service_bus
+    if text and not is_connection_string(text):
+        (shape,) = (name.shape for name in NAMES if name.env == "ServiceBus")
+        raise SettingsError(f"1 setting(s) cannot be used:\n  - ServiceBus is malformed: it should be {shape}")
     try:
         _ = operations.store
     except ValueError:
         text = "STORAGE_CONNECTION_STRING is malformed: it should be the connection string of a storage account"
         raise SettingsError(f"1 setting(s) cannot be used:\n  - {text}") from None
+
+
+def is_connection_string(text: str) -> bool:
+    """Whether Service Bus's library would take this. Most commands do not load it: it takes a third of a second."""
+    pairs = [each.partition("=") for each in text.strip().rstrip(";").split(";")]
+    named = {name.lower() for name, sign, value in pairs if sign and value}
+    signed = {"sharedaccesskeyname", "sharedaccesskey"} <= named or "sharedaccesssignature" in named
+    return all(sign for _, sign, _ in pairs) and bool(named & {"endpoint", "hostname"}) and signed
+
+
+def _where(trouble: Unavailable, settings: Settings) -> str:
+    """Where the keys are, if they cannot be read. The app's own sentence has no path, because users may read it."""
+    if trouble.dependency is not Dependency.SECRETS or settings.key_vault_url:
+        return ""
+    return f". The folder of the keys is {settings.keys_folder or LOCAL_KEYS} (KEYS_FOLDER)."
 
 
 def command_context_of(context: typer.Context) -> CommandContext:
@@ -238,6 +275,13 @@ def valid_id(name: str, value: str) -> str:
     """The value, if it is a valid id. ``name`` names it in the error. Raises typer.BadParameter."""
     if not is_id(value):
         raise typer.BadParameter(f"{name} must be {ID_RULE}")
+    return value
+
+
+def valid_text(option: str, value: str) -> str:
+    """The value of an option, if it is text: the shell gives any bytes. Raises typer.BadParameter."""
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise typer.BadParameter(f"{option} must be text in UTF-8")
     return value
 
 

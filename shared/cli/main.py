@@ -12,7 +12,7 @@ from shared.cli.account_commands import send_account_command
 from shared.cli.account_settings import account
 from shared.cli.app_limits import app_limits
 from shared.cli.catalog import catalog
-from shared.cli.context import CommandContext, Operations, OperatorsApp
+from shared.cli.context import CommandContext, Operations, OperatorsApp, TakesNegative
 from shared.cli.dead_letters import dead_letters
 from shared.cli.destinations import destination
 from shared.cli.moderation import moderation
@@ -27,13 +27,14 @@ from shared.cli.training import train
 from shared.cli.uploads import upload
 from shared.cli.usage import usage
 from shared.config.settings import Settings
+from shared.core.keys import ID_RULE
 
 PROGRAM = "python3 -m shared.cli"
 
-_HELP = """Operate a running Darkroom: credits, generations, dead letters.
+_HELP = f"""Operate a running Darkroom: credits, generations, dead letters.
 
 The environment says which Darkroom. It has the same settings as the app; `settings` lists them.
-Ids are 1 to 128 letters, digits and . _ @ | -
+Ids are {ID_RULE}.
 
 Exit codes: 0 done; 1 the answer is no; 2 the command line or the settings are wrong.
 """
@@ -54,8 +55,7 @@ app.command("approve")(approving.approve)
 app.command("deny")(approving.deny)
 app.command("receipt")(receipt)
 app.command("keys")(keys)
-# typer would call a negative number an unknown option. The command itself says what is wrong with it.
-app.command("grant", context_settings={"ignore_unknown_options": True})(accounts.grant)
+app.command("grant", cls=TakesNegative)(accounts.grant)
 account.command("command")(send_account_command)
 app.add_typer(account, name="account")
 app.add_typer(app_limits, name="app-limits")

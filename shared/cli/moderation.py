@@ -170,5 +170,7 @@ def _read(file: Path) -> Policy:
         return parse_policy(file.read_text(encoding="utf-8"), file.name)
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
-    except (PolicyError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file} is not text in UTF-8") from None
+    except PolicyError as error:
         raise typer.BadParameter(str(error)) from None

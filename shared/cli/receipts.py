@@ -85,6 +85,9 @@ def _verify(command_context: CommandContext, file: Path, keys_file: Path | None)
     try:
         document = signed.read(_read(file))
         known = dict(signed.read_keys(_read(keys_file))) if keys_file is not None else None
+    except OSError as error:
+        command_context.screen.complain(f"{error.filename} cannot be read: {error.strerror}")
+        raise typer.Exit(1) from None
     except ValueError as error:
         command_context.screen.complain(f"Not genuine: {error}.")
         raise typer.Exit(1) from None
@@ -110,12 +113,9 @@ def _say(command_context: CommandContext, document: signed.Document, *, genuine:
 
 
 def _read(file: Path) -> bytes:
-    """A file within the bound of a document. Raises ValueError if it cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            return opened.read(signed.MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+    """A file within the bound of a document. Raises OSError if it cannot be read."""
+    with file.open("rb") as opened:
+        return opened.read(signed.MOST_BYTES + 1)
 
 
 def _print(document: bytes) -> None:

@@ -37,6 +37,8 @@ def test_a_limit_that_is_not_there_is_not_removed(counter: Counter) -> None:
 def test_what_is_no_limit_is_refused_with_its_rule(counter: Counter) -> None:
     """A negative amount, an id with a slash; nothing is set."""
     assert "credits must be" in counter.call("app-limits", "set", "daily", "--", "-5").err
+    assert "credits must be" in counter.call("app-limits", "set", "daily", "-1").err
+    assert "No such option: --pre" in counter.call("app-limits", "set", "daily", "1", "--pre", "day").err
     assert "limit_id must be" in counter.call("app-limits", "set", "a/b", "5").err
     assert list(counter.switches.limits.limits) == []
     called = counter.call(

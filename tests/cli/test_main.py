@@ -14,12 +14,16 @@ from datetime import timedelta
 
 import pytest
 from azure.identity.aio import DefaultAzureCredential
+from azure.servicebus.aio import ServiceBusClient
 
 from dev.project_files import text_of
-from shared.cli.context import OperatorsApp
+from shared.cli.context import OperatorsApp, is_connection_string
 from shared.cli.main import run
 from shared.composition.app import App
 from shared.config.settings import NAMES, Settings
+from shared.core.dependency import Dependency
+from shared.core.keys import ID_RULE
+from shared.ports import Unavailable
 from shared.views.times import span
 from tests.cli.counter import ENV, SECRETS, Counter
 from tests.sources import ROOT, app, nodes
@@ -114,6 +118,49 @@ def test_a_malformed_connection_string_is_a_setting_too(capsys: pytest.CaptureFi
     printed = capsys.readouterr()
     assert "STORAGE_CONNECTION_STRING is malformed" in printed.err
     assert "not-a-connection-string" not in printed.err
+
+
+@pytest.mark.parametrize(
+    "text", ["Endpoint=sb://127.0.0.1:1/", "x", "Endpoint=sb://a/;SharedAccessKey=secret", "SharedAccessKey=secret"]
+)
+def test_a_malformed_connection_string_of_the_queue_is_a_setting_too(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named, and shown by no error."""
+    assert run(["account", "show", "ada"], env=ENV | {"ServiceBus": text}, open_app=OperatorsApp) == 2
+    printed = capsys.readouterr()
+    assert "ServiceBus is malformed: it should be a connection string: Endpoint=sb://" in printed.err
+    assert "secret" not in printed.err
+    assert "127.0.0.1" not in printed.err
+
+
+@pytest.mark.parametrize("text", [ENV["ServiceBus"], "endpoint=sb://a/;SharedAccessSignature=sig"])
+def test_what_service_bus_takes_is_well_formed(text: str) -> None:
+    """Its own library reads a shared access signature too, and names in any case."""
+    assert is_connection_string(text)
+    assert ServiceBusClient.from_connection_string(text).fully_qualified_namespace
+
+
+def test_a_folder_of_keys_that_cannot_be_used_is_named(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its setting: the error of the file alone says neither. A vault is no folder."""
+
+    async def unreadable() -> None:
+        raise Unavailable(Dependency.SECRETS, "the key file signing-key.key: No such file or directory")
+
+    monkeypatch.setattr(counter.operations, "load_data_files", unreadable)
+    for settings, more in (
+        ({"KEYS_FOLDER": "/proc/x"}, ". The folder of the keys is /proc/x (KEYS_FOLDER).\n"),
+        ({"KEY_VAULT_URL": "https://x.vault.azure.net"}, "\n"),
+    ):
+        counter.operations.settings = Settings.from_env(ENV | settings)
+        called = counter.call("keys")
+        assert called.code == 1
+        assert called.err.endswith(f"the key file signing-key.key: No such file or directory{more}")
+
+
+def test_the_help_has_the_rule_of_ids(counter: Counter) -> None:
+    """The whole rule, as the errors have it."""
+    assert ID_RULE in " ".join(counter.call("--help").out.split())
 
 
 @pytest.mark.parametrize("setting", ["MODERATION_FILE", "CATALOG_FILE", "PLANS_FILE", "BLOCKLIST_FILE"])

@@ -139,3 +139,11 @@ def test_a_bad_policy_names_its_place(counter: Counter, tmp_path: Path) -> None:
     called = counter.call("moderation", "diff", "--policy", policy(tmp_path, POLICY.replace("Hate = 4", "Hate = 0")))
     assert called.code == 2
     assert "refuse_from.Hate" in called.err
+
+
+def test_a_policy_that_is_no_text_is_named(counter: Counter, tmp_path: Path) -> None:
+    """By its file."""
+    file = tmp_path / "policy.toml"
+    file.write_bytes(b"\xff\xfe")
+    called = counter.call("moderation", "diff", "--policy", str(file))
+    assert (called.code, f"{file} is not text in UTF-8" in called.err) == (2, True)

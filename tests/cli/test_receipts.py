@@ -77,7 +77,9 @@ def test_what_is_no_receipt_is_named(
             assert offline("receipt", "verify", *words) == 1
         assert said in capsys.readouterr().err
     assert offline("receipt", "verify", str(tmp_path / "none"), "--keys", str(keys)) == 1
-    assert "cannot be read: No such file" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"{tmp_path / 'none'} cannot be read: No such file or directory\n"
+    assert offline("receipt", "verify", str(receipt), "--keys", str(tmp_path / "none")) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'none'} cannot be read: No such file or directory\n"
 
 
 def test_a_generation_that_runs_has_no_receipt(counter: Counter) -> None:
