@@ -10,10 +10,10 @@ import importlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 from dev import setup
 from dev.setup_step import SetupError, clean_environment
-from shared.cli.stdout import answered
 
 COMMANDS = {
     "demo": "send generations through the local stack, show each step, exit",
@@ -51,10 +51,6 @@ The first run sets up .venv/ and .local/ in this folder; delete both to start ov
 
 def main(argv: list[str]) -> int:
     """Set up what is missing and run one command; returns its exit code, 1 if its answer cannot be written."""
-    return answered(lambda: _run(argv))
-
-
-def _run(argv: list[str]) -> int:
     if not argv or argv[0] in {"-h", "--help", "help"}:
         print(_help())
         return 0
@@ -71,8 +67,10 @@ def _run(argv: list[str]) -> int:
         return 130  # the exit code that a shell reports for a command ended by Ctrl-C
     if not setup.PROJECT.is_running():
         return _again_inside_venv(argv)
-    exit_code: int = importlib.import_module(f"dev.{argv[0]}").main(argv[1:])
-    return exit_code
+    from shared.cli.stdout import answered  # noqa: PLC0415  # set-up and its help need nothing but this folder
+
+    command: Callable[[list[str]], int] = importlib.import_module(f"dev.{argv[0]}").main
+    return answered(lambda: command(argv[1:]))
 
 
 def _help() -> str:

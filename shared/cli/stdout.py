@@ -1,6 +1,6 @@
 """A stdout that cannot be written, such as a full disk: one sentence, and the exit code 1.
 
-It uses the standard library alone, because ``dev`` uses it too, before anything is installed.
+The commands of ``dev`` use it too.
 """
 
 import os

@@ -2,11 +2,8 @@
 
 import ast
 import asyncio
-import contextlib
 import errno
-import io
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -26,6 +23,7 @@ from shared.core.keys import ID_RULE
 from shared.ports import Unavailable
 from shared.views.times import span
 from tests.cli.counter import ENV, SECRETS, Counter
+from tests.full import full
 from tests.sources import ROOT, app, nodes
 
 
@@ -40,29 +38,13 @@ def test_help_names_every_command(counter: Counter) -> None:
     assert max(len(line) for line in called.out.splitlines()) <= 80
 
 
-class Full(io.RawIOBase):
-    """A device that is full."""
-
-    def writable(self) -> bool:
-        """It may be written to."""
-        return True
-
-    def write(self, _: object) -> int:
-        """There is no room."""
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 @pytest.mark.parametrize("argv", [("settings",), ("--help",), ("grant", "ada", "5"), ("account", "ada", "--json")])
 def test_an_answer_that_cannot_be_written_is_one_sentence(
     counter: Counter, argv: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code is 1, as nobody has read the answer."""
-    with io.TextIOWrapper(io.BufferedWriter(Full())) as full:
-        monkeypatch.setattr(sys, "stdout", full)
-        code = run(list(argv), env=ENV, open_app=lambda _: counter.operations)
-        with contextlib.suppress(OSError):
-            full.close()
-    assert code == 1
+    monkeypatch.setattr(sys, "stdout", full())
+    assert run(list(argv), env=ENV, open_app=lambda _: counter.operations) == 1
     said = "stdout cannot be written: No space left on device. What the command did before that is done.\n"
     assert capsys.readouterr().err == said
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from dev import demo, env, events, local_settings, ports, run_folders, running, send, up
+from dev import commands, demo, env, events, local_settings, ports, run_folders, running, send, setup, up
 from dev.local_settings import local_values, of_environment, real_replicate
 from dev.process import StartError
 from dev.stack import LOCAL, ROOT, check_store
 from dev.trouble import sentences
 from shared.config.settings import SettingsError
+from tests.full import full
 
 TOKEN = {"REPLICATE_API_TOKEN": "r8_secret"}
 
@@ -228,15 +229,18 @@ def test_bytes_on_stdin_that_are_no_text_are_named(
     assert "The message is not text in UTF-8. Nothing was sent." in capsys.readouterr().err
 
 
-@pytest.mark.process
-def test_an_answer_that_cannot_be_written_is_one_sentence() -> None:
-    """A full disk below stdout ends with 1."""
-    command = [sys.executable, "-m", "dev", "--help"]
-    with Path("/dev/full").open("wb") as full:
-        ran = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("stdout cannot be written: No space left on device.")
-    assert "Traceback" not in ran.stderr
+def test_an_answer_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk below stdout ends a command with 1."""
+    monkeypatch.setattr(running, "RUNNING", tmp_path / "stack.json")
+    monkeypatch.setattr(setup, "prepare", lambda _: None)
+    monkeypatch.setattr(type(setup.PROJECT), "is_running", lambda _: True)
+    monkeypatch.setattr(sys, "stdout", full())
+    with running.only_one() as file:
+        running.record(file, {"ServiceBus": "one"})
+        assert commands.main(["env"]) == 1
+    assert capsys.readouterr().err.startswith("stdout cannot be written: No space left on device.")
 
 
 # What is shown.
