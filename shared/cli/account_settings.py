@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 from uuid import uuid4
@@ -165,15 +166,8 @@ def remove_limit(
     """Take a limit away."""
     _check_whose(user, each_user=each_user)
     scope = Scope.USER if each_user or user else Scope.ACCOUNT
-    _give(
-        context,
-        Move.REMOVE_LIMIT,
-        account_id,
-        command_id,
-        why,
-        lambda on, it: worker.remove_limit(on.deps, account_id, limit_id, it, scope=scope, user_id=user or ""),
-        check=lambda on: _check_limit(on, account_id, limit_id, scope, user or ""),
-    )
+    removal = _Removal(account_id, limit_id, scope, user or "")
+    _give(context, Move.REMOVE_LIMIT, account_id, command_id, why, removal.act, check=removal.check)
 
 
 @account.command("suspend")
@@ -214,15 +208,11 @@ def revoke(
 ) -> None:
     """Take credits back: at most what is available."""
     amount, grant_id = amount_of(credits_), "" if grant is None else valid_id("--grant", grant)
-    _give(
-        context,
-        Move.REVOKE,
-        account_id,
-        command_id,
-        why,
-        lambda on, it: worker.revoke(on.deps, account_id, amount, it, grant_id=grant_id),
-        said=lambda entry: _taken(entry, amount),
-    )
+
+    def act(on: Operations, it: Command) -> Awaitable[Account]:
+        return worker.revoke(on.deps, account_id, amount, it, grant_id=grant_id)
+
+    _give(context, Move.REVOKE, account_id, command_id, why, act, said=lambda entry: _taken(entry, amount))
 
 
 @account.command("refund", cls=TakesNegative)
@@ -239,15 +229,11 @@ def refund(
 ) -> None:
     """Give captured credits of a generation back: all refunds together at most what was captured."""
     key, amount = valid_key(user_id, generation_id, valid_account(account_id)), amount_of(credits_)
-    _give(
-        context,
-        Move.REFUND,
-        key.account_id,
-        command_id,
-        why,
-        lambda on, it: worker.refund(on.deps, key, amount, it),
-        said=lambda entry: f"gave {counted(entry.available, 'credit')} back to {key.account_id}",
-    )
+
+    def act(on: Operations, it: Command) -> Awaitable[Account]:
+        return worker.refund(on.deps, key, amount, it)
+
+    _give(context, Move.REFUND, key.account_id, command_id, why, act, said=_given_back)
 
 
 def _check_whose(user: str | None, *, each_user: bool) -> None:
@@ -258,19 +244,40 @@ def _check_whose(user: str | None, *, each_user: bool) -> None:
             raise typer.BadParameter("give --each-user or --user, not both")
 
 
-async def _check_limit(operations: Operations, account_id: str, limit_id: str, scope: Scope, user_id: str) -> None:
-    """Check that there is the limit to remove. Raises RefusedError, which names those that are there."""
-    found, _ = await operations.deps.store.load_account(account_id)
-    if found is None:
-        raise RefusedError(f"Nothing was changed: there is no account {account_id!r}")
-    of, holder = f"the {scope}" if scope is Scope.ACCOUNT else "each user", found.limits
-    if user_id not in ("", account_id):
-        user, _ = await operations.deps.store.load_user(account_id, user_id)
-        of, holder = f"the user {user_id}", user.limits if user else ()
-    there = [each.limit_id for each in holder if each.scope is scope]
-    if limit_id not in there:
-        has = ", ".join(there) or "none"
-        raise RefusedError(f"Nothing was changed: {account_id} has no limit {limit_id!r} of {of}; it has {has}")
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """A limit that is taken away."""
+
+    account_id: str
+    limit_id: str
+    scope: Scope
+    user_id: str
+
+    def act(self, on: Operations, it: Command) -> Awaitable[Account]:
+        """Take it away."""
+        return worker.remove_limit(on.deps, self.account_id, self.limit_id, it, scope=self.scope, user_id=self.user_id)
+
+    async def check(self, on: Operations) -> None:
+        """Check that there is the limit to remove. Raises RefusedError, which names those that are there."""
+        account_id, store = self.account_id, on.deps.store
+        found, _ = await store.load_account(account_id)
+        if found is None:
+            raise RefusedError(f"Nothing was changed: there is no account {account_id!r}")
+        of, holder = f"the {self.scope}" if self.scope is Scope.ACCOUNT else "each user", found.limits
+        if self.user_id not in ("", account_id):
+            user, _ = await store.load_user(account_id, self.user_id)
+            of, holder = f"the user {self.user_id}", user.limits if user else ()
+        there = [each.limit_id for each in holder if each.scope is self.scope]
+        if self.limit_id not in there:
+            has = ", ".join(there) or "none"
+            raise RefusedError(
+                f"Nothing was changed: {account_id} has no limit {self.limit_id!r} of {of}; it has {has}"
+            )
+
+
+def _given_back(entry: LedgerEntry) -> str:
+    """What a refund gave back."""
+    return f"gave {counted(entry.available, 'credit')} back to {entry.account_id}"
 
 
 def _taken(entry: LedgerEntry, asked: int) -> str:
@@ -292,15 +299,10 @@ def _give(  # noqa: PLR0913  # each is a fact of the command
     check: Callable[[Operations], Awaitable[None]] | None = None,
     said: Callable[[LedgerEntry], str] | None = None,
 ) -> None:
-    """Give a command, say what became of it, and show the account after it.
-
-    ``check`` refuses what would change nothing. ``said`` says what the entry moved, or nothing if it moved nothing.
-    """
+    """Give a command. ``check`` refuses what would change nothing; ``said`` says what moved, or nothing."""
     valid_id("the account", account_id)
-    valid_text("--why", why)
-    named = Command(
-        command_id=valid_id("--id", uuid4().hex if command_id is None else command_id), by=operator_name(), why=why
-    )
+    its_id = valid_id("--id", uuid4().hex if command_id is None else command_id)
+    named = Command(command_id=its_id, by=operator_name(), why=valid_text("--why", why))
     command_context_of(context).do(partial(_apply, context, move, account_id, named, act, check, said))
 
 
@@ -329,10 +331,8 @@ async def _apply(  # noqa: PLR0913, PLR0917  # as of _give
     text = said(entry) if said and entry else f"{changed} {account_id}"
     if not text:
         raise RefusedError(f"took nothing from {account_id}: it has no available credits, or none of this grant")
-    if before is None:
-        screen.say(f"{text}, command {named.command_id}")
-    else:
-        screen.say(f"Command {named.command_id} was already given, {moment(before.at)}. Nothing was changed.")
+    again = f"Command {named.command_id} was already given, {moment(before.at)}. Nothing was changed." if before else ""
+    screen.say(again or f"{text}, command {named.command_id}")
     screen.facts(sums_of(after, operations.deps))
     return 0
 

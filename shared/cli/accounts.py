@@ -29,7 +29,7 @@ from shared.cli.context import (
 from shared.core.money.account import Account
 from shared.core.money.buckets import DEFAULT_PRIORITY, LAST_PRIORITY
 from shared.core.money.credits import MOST_CREDITS, Sums
-from shared.core.money.entries import Move
+from shared.core.money.entries import LedgerEntry, Move
 from shared.core.reasons import counted
 from shared.views.times import moment
 from shared.worker.auditing import Difference, DifferenceKind
@@ -73,13 +73,12 @@ def grant(
     amount, expires_at = amount_of(credits_, hint), expires.replace(tzinfo=UTC) if expires else None
     entry_id = valid_id("--id", uuid4().hex if grant_id is None else grant_id)
     valid_id("the account", account_id)
-    valid_text("--why", why)
+    why = valid_text("--why", why)
     command_context = command_context_of(context)
 
     async def command(operations: Operations) -> int:
         store = operations.deps.store
-        before, (account, _) = await store.entry(account_id, Move.GRANT, entry_id), await store.load_account(account_id)
-        opened = "" if account else f"opened {account_id}\n"
+        before, (found, _) = await store.entry(account_id, Move.GRANT, entry_id), await store.load_account(account_id)
         named = {"grant_id": entry_id, "by": operator_name(), "why": why}
         try:
             account = await worker.grant(
@@ -88,16 +87,19 @@ def grant(
         except ValueError as error:
             raise RefusedError(f"Nothing was changed: {error}") from None
         if before is not None:
-            when = moment(before.at)
-            command_context.screen.say(
-                f"Grant {entry_id} was already given: {counted(before.granted, 'credit')}, {when}. Nothing was changed."
-            )
+            command_context.screen.say(_given_before(before))
             return 0
+        opened = "" if found else f"opened {account_id}\n"
         command_context.screen.say(f"{opened}granted {counted(amount, 'credit')} to {account_id}, grant {entry_id}")
         command_context.screen.facts(sums_of(account, operations.deps))
         return 0
 
     command_context.do(command)
+
+
+def _given_before(entry: LedgerEntry) -> str:
+    given = f"{counted(entry.granted, 'credit')}, {moment(entry.at)}"
+    return f"Grant {entry.entry_id} was already given: {given}. Nothing was changed."
 
 
 def amount_of(text: str, hint: str = "") -> int:

@@ -85,11 +85,8 @@ def run(
 ) -> int:
     """Run one command; returns its exit code.
 
-    Args:
-        argv: the arguments, without the program's name.
-        env: the settings; None is the process's environment.
-        open_app: opens the app for the settings; a test gives its own.
-        program: how the command line was called; the command lines that it proposes begin with it.
+    ``env`` are the settings, those of the process by default. ``open_app`` opens the app for them. ``program`` is how
+    the command line was called: the command lines that it proposes begin with it.
     """
     # The log records are the app's. A command itself reports to the operator what went wrong.
     logging.basicConfig(handlers=[logging.NullHandler()])

@@ -6,7 +6,9 @@ Rules of this file:
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -64,27 +66,40 @@ def quote(  # noqa: PLR0913  # each is an option of the command
     key = valid_key(_NOBODY if user is None else user, "quote", account)
     request = read_back(key, {"prompt": prompt, **fields, "allow_fallback": not no_fallback})
     span = span_of(since) or None
+    named = user is not None or account is not None
+    asked = _Asked(request, plan, named, span, as_json)
     command_context = command_context_of(context)
+    command_context.do(partial(_quote, command_context, asked))
 
-    async def command(operations: Operations) -> int:
-        from shared.worker.quoting import estimate_request  # noqa: PLC0415  # no other command needs it
 
-        deps, named = operations.deps, user is not None or account is not None
-        if plan is not None and plan not in deps.plans:
-            raise RefusedError(f"No plan is named {plan!r}; plans are {', '.join(deps.plans)}")
-        chosen = plan if named or plan is not None else deps.plans.default
-        found = await estimate_request(deps, operations.store, request, chosen, span)
-        if isinstance(found, Refusal):
-            command_context.screen.complain(f"{found.reason}: {found.text}")
-            return 1
-        refusal = await _refusal(operations, request, found, plan) if named else None
-        _show(command_context, found, span, refusal, as_json=as_json)
-        if refusal is None:
-            return 0
-        command_context.screen.complain(f"{refusal.reason}: {refusal.text}")
-        return 1
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked on the command line. ``named``: whose request it would be was named."""
 
-    command_context.do(command)
+    request: GenerationRequest
+    plan: str | None
+    named: bool
+    span: timedelta | None
+    as_json: bool
+
+
+async def _quote(context: CommandContext, asked: _Asked, operations: Operations) -> int:
+    from shared.worker.quoting import estimate_request  # noqa: PLC0415  # no other command needs it
+
+    deps, plan = operations.deps, asked.plan
+    if plan is not None and plan not in deps.plans:
+        raise RefusedError(f"No plan is named {plan!r}; plans are {', '.join(deps.plans)}")
+    chosen = plan if asked.named or plan is not None else deps.plans.default
+    found = await estimate_request(deps, operations.store, asked.request, chosen, asked.span)
+    refusal: Refusal | None
+    if isinstance(found, Refusal):
+        refusal = found
+    else:
+        refusal = await _refusal(operations, asked.request, found, plan) if asked.named else None
+        _show(context, found, asked.span, refusal, as_json=asked.as_json)
+    if refusal is not None:
+        context.screen.complain(f"{refusal.reason}: {refusal.text}")
+    return int(refusal is not None)
 
 
 async def _refusal(

@@ -82,15 +82,7 @@ def keys(context: typer.Context) -> None:
 
 def _verify(command_context: CommandContext, file: Path, keys_file: Path | None) -> None:
     """Check a receipt with the keys of a file, or with those that were published. Raises typer.Exit."""
-    try:
-        document = signed.read(_read(file))
-        known = dict(signed.read_keys(_read(keys_file))) if keys_file is not None else None
-    except OSError as error:
-        command_context.screen.complain(f"{error.filename} cannot be read: {error.strerror}")
-        raise typer.Exit(1) from None
-    except ValueError as error:
-        command_context.screen.complain(f"Not genuine: {error}.")
-        raise typer.Exit(1) from None
+    document, known = _documents(command_context, file, keys_file)
 
     async def command(operations: Operations) -> int:
         return _say(command_context, document, genuine=await worker.fits(operations.deps, document))
@@ -100,6 +92,20 @@ def _verify(command_context: CommandContext, file: Path, keys_file: Path | None)
     public_key = (known or {}).get(document.signed_by.key_id, "")
     genuine = asyncio.run(offline_fits(public_key, document))
     raise typer.Exit(_say(command_context, document, genuine=genuine))
+
+
+def _documents(
+    command_context: CommandContext, file: Path, keys_file: Path | None
+) -> tuple[signed.Document, dict[str, str] | None]:
+    """The receipt and the public keys, if they are a file. Raises typer.Exit."""
+    try:
+        document = signed.read(_read(file))
+        return document, dict(signed.read_keys(_read(keys_file))) if keys_file is not None else None
+    except OSError as error:
+        command_context.screen.complain(f"{error.filename} cannot be read: {error.strerror}")
+    except ValueError as error:
+        command_context.screen.complain(f"Not genuine: {error}.")
+    raise typer.Exit(1)
 
 
 def _say(command_context: CommandContext, document: signed.Document, *, genuine: bool) -> int:

@@ -4,7 +4,7 @@ Rules of this file:
 1. A failure of one dependency hides no other's state. No text of an exception is returned, because anybody may ask.
 2. Only one check runs at a time. All callers that come meanwhile get its answer.
 3. Settings and data files are checked too, because a wrong one stops every message. The answer names the setting. The
-   whole sentence, which may contain a path, is only in the log; operators, who have no log, are told it (``whole``).
+   whole sentence, which may contain a path, is only in the log; operators, who have no log, read it (``whole``).
 """
 
 import asyncio

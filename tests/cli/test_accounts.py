@@ -192,7 +192,7 @@ def test_the_same_correction_twice_corrects_once(counter: Counter) -> None:
 
 
 def test_a_correction_of_a_used_id_with_other_content_is_refused(counter: Counter) -> None:
-    """As of a grant: nobody is told that a correction was posted which was not."""
+    """As of a grant: nobody reads that a correction was posted which was not."""
     fixed = ("correct", "ada", "--note", "sorry", "--id", "ticket-1", "--yes")
     assert counter.call(*fixed, "--available", "5").code == 0
     for other in (("--available", "6"), ("--captured", "5"), ("--available", "5", "--bucket", "grant:welcome")):
