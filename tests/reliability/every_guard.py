@@ -12,6 +12,7 @@ from tests.reliability.margin_guards import MARGIN_GUARDS
 from tests.reliability.modality_guards import MODALITY_GUARDS
 from tests.reliability.money_guards import MONEY_GUARDS
 from tests.reliability.night_guards import NIGHT_GUARDS
+from tests.reliability.operator_guards import OPERATOR_GUARDS
 from tests.reliability.outage_guards import OUTAGE_GUARDS
 from tests.reliability.output_guards import OUTPUT_GUARDS
 from tests.reliability.pause_guards import PAUSE_GUARDS
@@ -34,6 +35,7 @@ TABLES: tuple[tuple[Guard, ...], ...] = (
     MODALITY_GUARDS,
     MONEY_GUARDS,
     NIGHT_GUARDS,
+    OPERATOR_GUARDS,
     OUTAGE_GUARDS,
     OUTPUT_GUARDS,
     PAUSE_GUARDS,
