@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -35,8 +34,8 @@ class Screen:
 
     def __init__(self) -> None:
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # a pipe's encoding may not have every character
+            if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+                reconfigure(errors="backslashreplace")  # a pipe's encoding may not have every character
         self._out = _console(stderr=False)
         self._err = _console(stderr=True)
 

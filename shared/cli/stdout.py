@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 def answered(run: Callable[[], int]) -> int:
     """Run a command, and return its exit code; 1 if stdout does not take its answer."""
-    if sys.stdout is None:
+    if sys.stdout is None or isinstance(sys.stdout, _Watched):
         return run()
     with redirect_stdout(_Watched(sys.stdout)) as watched:
         try:

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import errno
+import io
 import json
 import re
 import sys
@@ -16,6 +17,7 @@ from azure.servicebus.aio import ServiceBusClient
 from dev.project_files import text_of
 from shared.cli.context import OperatorsApp, is_connection_string
 from shared.cli.main import run
+from shared.cli.stdout import answered
 from shared.composition.app import App
 from shared.config.settings import NAMES, Settings
 from shared.core.dependency import Dependency
@@ -47,6 +49,25 @@ def test_an_answer_that_cannot_be_written_is_one_sentence(
     assert run(list(argv), env=ENV, open_app=lambda _: counter.operations) == 1
     said = "stdout cannot be written: No space left on device. What the command did before that is done.\n"
     assert capsys.readouterr().err == said
+
+
+def test_a_command_within_a_command_says_so_once(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python3 -m dev cli` is one."""
+    monkeypatch.setattr(sys, "stdout", full())
+    assert answered(lambda: run(["settings"], env=ENV, open_app=lambda _: counter.operations)) == 1
+    assert capsys.readouterr().err.count("stdout cannot be written") == 1
+
+
+def test_a_pipe_of_any_encoding_takes_every_answer(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also within another command."""
+    assert counter.call("account", "set", "ada", "--name", "Zoë").code == 0
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert answered(lambda: run(["account", "ada"], env=ENV, open_app=lambda _: counter.operations)) == 0
+    pipe.seek(0)
+    assert "Zo\\xeb" in pipe.read()
 
 
 def test_an_error_that_is_not_of_stdout_is_not_called_so(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
