@@ -264,7 +264,9 @@ class _Removal:
         if found is None:
             raise RefusedError(f"Nothing was changed: there is no account {account_id!r}")
         of, holder = f"the {self.scope}" if self.scope is Scope.ACCOUNT else "each user", found.limits
-        if self.user_id not in ("", account_id):
+        if self.user_id == account_id:
+            of, holder = f"the user {self.user_id}", found.own_limits
+        elif self.user_id:
             user, _ = await store.load_user(account_id, self.user_id)
             of, holder = f"the user {self.user_id}", user.limits if user else ()
         there = [each.limit_id for each in holder if each.scope is self.scope]

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import io
 import json
 import subprocess
 import sys
@@ -169,8 +168,8 @@ def test_the_lines_are_written_as_the_entries_come(counter: Counter, monkeypatch
 
     async def noted(account_id: str, after: int = 0) -> AsyncIterator[LedgerEntry]:
         async for entry in real(account_id, after):
-            assert isinstance(sys.stdout, io.StringIO)
-            written.append(sys.stdout.getvalue().count("\n"))
+            out: Any = sys.stdout  # what watches for a full disk hands on what the stream has
+            written.append(out.getvalue().count("\n"))
             yield entry
 
     monkeypatch.setattr(counter.store, "ledger", noted)
