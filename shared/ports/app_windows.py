@@ -44,7 +44,10 @@ class AppWindows(Protocol):
         """All rows."""
 
     async def save(self, row: TallyRow) -> TallyRow:
-        """Save a tally. Raises Conflict if it was changed or removed since it was read, or exists and has no ETag."""
+        """Save a tally, within ``WRITE_S``: a write that is made later could count what a rebuild has counted.
+
+        Raises Conflict if it was changed or removed since it was read, or exists and has no ETag.
+        """
 
     async def fold(self, base: TallyRow, gone: Sequence[TallyRow]) -> None:
         """Save the base and remove tallies of instances in one transaction, at most ``MOST_FOLDED``.
@@ -59,6 +62,9 @@ class AppWindows(Protocol):
         """Remove the note of a step whose window is over."""
 
 
+#: How long a write of a tally may last, in seconds. After that it is given up.
+WRITE_S = 10
+
 #: A transaction has at most 100 rows.
 MOST_FOLDED = 99
 
@@ -68,8 +74,9 @@ class AppUse:
     """What this instance knows of the app's use. Only worker/app_limits.py reads and changes it.
 
     ``name`` is that of its row, drawn before the first read. ``row`` is its own, ``others`` the sum of all others as
-    of ``read_at``. ``pending`` are its moves that no row has yet, each with its time; ``tried`` are the writes of them
-    without an answer. ``reserved`` is what it is about to hold. ``looked_at`` is when its timer looked last.
+    of ``read_at``. ``pending`` are its moves that no row has yet, each with the time until which it may be written
+    (None: at any time); ``tried`` are the writes of them without an answer. ``reserved`` is what it is about to hold.
+    ``looked_at`` is when its timer looked last.
     """
 
     name: str = ""
@@ -79,8 +86,8 @@ class AppUse:
     written_at: datetime | None = None
     looked_at: datetime | None = None
     warned: "tuple[Warned, ...]" = ()
-    pending: "list[tuple[datetime, Tally]]" = field(default_factory=list)
-    tried: "list[tuple[Tally, list[tuple[datetime, Tally]]]]" = field(default_factory=list)
+    pending: "list[tuple[datetime | None, Tally]]" = field(default_factory=list)
+    tried: "list[tuple[Tally, list[tuple[datetime | None, Tally]]]]" = field(default_factory=list)
     reserved: "dict[Key, tuple[datetime, Cost]]" = field(default_factory=dict)
     #: Whether a call reads or writes rows, for all of this instance.
     reading: bool = False

@@ -4,10 +4,11 @@ Rules of this file:
 1. Only an app with limits of its own loads this file, and without one nothing is read or written.
 2. Whoever is about to open reads the tallies if they are 5 s old. So the limits may be exceeded by what all instances
    open within 5 s. Within one instance they are exact: what is about to be held counts before it is saved.
-3. A hold is written to the instance's row at once, and several at once by one write. What is given back is written at
-   most each 5 s, by whoever gives it back. There is no background task.
-4. A move that no row has and that is older than the base is in the base: it is dropped, and not written. So is what an
-   instance could not write, or had not written when it was killed.
+3. Every move is written to the instance's row at once, and several at once by one write. There is no background task.
+   What could not be written is written with the instance's next move.
+4. The sum may be too high for a while, and never too low, but for a hold that is not written yet. So what makes it
+   higher is written however late it is. What makes it lower is written within ``WITHIN`` of its move, or never: after
+   ``app_rebuild.PATIENCE_S`` the rebuild takes it for lost and gives it back, and it must not be given back twice.
 5. If the tallies cannot be read, nothing opens: a request waits, as for any dependency. If they cannot be written, what
    was opened goes on, and the next move or the next rebuild counts it.
 """
@@ -35,8 +36,8 @@ FRESH = timedelta(seconds=5)
 #: A call reads them anew when they are so old.
 AGAIN = timedelta(seconds=4)
 
-#: Clocks of instances differ by less than this.
-_SKEW = timedelta(seconds=2)
+#: How long after its move a write of what makes the sum lower may begin. It lasts at most ``app_windows.WRITE_S``.
+WITHIN = timedelta(seconds=20)
 
 #: A reservation that nobody took back is forgotten: its call has died.
 _RESERVED = timedelta(minutes=5)
@@ -90,6 +91,7 @@ async def gate_for(deps: Dependencies, limits: tuple[Limit, ...], key: Key) -> G
 def ground_of(deps: Dependencies, without: Key | None = None) -> Ground:
     """What the app's limits are checked against: all rows as they were read, and what this instance moved since."""
     use, now = deps.app_use, deps.now()
+    _drop_late(use, now)
     total = (use.others or EMPTY) + (use.row.tally if use.row else EMPTY)
     for _, moved in use.pending:
         total += moved
@@ -102,19 +104,32 @@ def ground_of(deps: Dependencies, without: Key | None = None) -> Ground:
 
 
 async def count(deps: Dependencies, entries: Iterable[LedgerEntry]) -> None:
-    """Count moves of credits that were just saved (rule 3)."""
-    use, now, holds = deps.app_use, deps.now(), False
+    """Count moves of credits that were just saved, and write them (rule 3)."""
+    pending = deps.app_use.pending
     for entry in entries:
         if entry.move is Move.HOLD:
-            use.pending.append((now, tallied(entry.at, entry.held, entry.usd_micros)))
-            use.reserved.pop(Key(entry.user_id, entry.generation_id, entry.account_id), None)
-            holds = True
+            pending.append((None, tallied(entry.at, entry.held, entry.usd_micros)))
+            deps.app_use.reserved.pop(Key(entry.user_id, entry.generation_id, entry.account_id), None)
         elif entry.move is Move.RESOLVE and entry.held_at is not None:
-            given_back = tallied(entry.held_at, entry.held + entry.captured, entry.usd_micros)
-            if given_back:
-                use.pending.append((now, given_back))
-    if holds or (use.pending and (use.written_at is None or now - use.written_at >= FRESH)):
+            pending.extend(_given_back(entry, entry.held_at))
+    if pending:
         await _write(deps)
+
+
+def _given_back(entry: LedgerEntry, held_at: datetime) -> list[tuple[datetime | None, Tally]]:
+    """What the end of a hold changes: what makes the sum lower, with its last time, and what makes it higher (rule 4).
+
+    The time is that of the entry, which is before its save. No rebuild gives back what was held a day ago.
+    """
+    change = (entry.held + entry.captured, entry.usd_micros)
+    less, more = (tallied(held_at, *[limit(0, each) for each in change]) for limit in (min, max))
+    rebuilt = slot_of(held_at) >= slot_of(entry.at) - SLOTS - 1
+    return [each for each in ((entry.at + WITHIN if rebuilt else None, less), (None, more)) if each[1]]
+
+
+def _drop_late(use: AppUse, now: datetime) -> None:
+    """Forget what must not be written any more (rule 4)."""
+    use.pending[:] = [each for each in use.pending if each[0] is None or now <= each[0]]
 
 
 async def _write(deps: Dependencies) -> None:
@@ -125,8 +140,10 @@ async def _write(deps: Dependencies) -> None:
     use.writing = True
     try:
         await _read_if_old(deps)
+        _drop_late(use, deps.now())
         while use.pending:
             await _write_once(deps)
+            _drop_late(use, deps.now())
     except Unavailable as trouble:
         deps.telemetry.count(Metric.DEFERRALS, dependency=trouble.dependency)
     finally:
@@ -182,12 +199,9 @@ async def read_now(deps: Dependencies) -> None:
 
 
 def _learn(use: AppUse, rows: AppRows, asked_at: datetime) -> None:
-    """Take over what was read (rule 4)."""
+    """Take over what was read."""
     use.others = sum_of(rows, without=use.name)
     use.warned, use.read_at = rows.warned, asked_at
-    if rows.base is not None:
-        since = rows.base.at - _SKEW
-        use.pending[:] = [each for each in use.pending if each[0] >= since]
 
 
 def sum_of(rows: AppRows, without: str = "") -> Tally:

@@ -4,7 +4,8 @@ Rules of this file:
 1. A limit belongs to the command that was issued last, as a kill switch does. The answer depends on the command and on
    what is saved, never on how often the command came.
 2. With the first limit, and whenever nothing was rebuilt for long, the app's use is rebuilt at once: what was used in
-   the last 24 h counts. A week or a month counts from then on, because no account remembers its days.
+   the last 24 h counts. While there is no limit nobody counts, so one that is set again is a first one. A week or a
+   month counts from then on, because no account remembers its days.
 3. A limit that is changed warns anew.
 """
 
@@ -82,6 +83,7 @@ async def _follow_up(deps: Dependencies, before: AppLimits, after: AppLimits, co
     for warned in rows.warned:
         if warned.limit_id in changed:
             await deps.app_windows.forget(warned)
-    if after.limits and (rows.base is None or deps.now() - rows.base.at >= EVERY):
+    unknown = not before.limits or rows.base is None or deps.now() - rows.base.at >= EVERY
+    if after.limits and unknown:
         await rebuild(deps, AppRows(rows.base, rows.instances))
     await reconsider(deps, "", command_id)

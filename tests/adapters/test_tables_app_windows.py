@@ -1,14 +1,17 @@
 """What the whole app uses: the same cases on the fake and on Azurite."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from shared.adapters.azure_storage.tables import TableAppWindows, TableService
+from shared.adapters.azure_storage.tables import app_windows as tables_app_windows
 from shared.core.money.limits import Scope, Warned
 from shared.core.money.tally import Tally, tallied
-from shared.ports import Conflict, UnreadableRow
+from shared.ports import Conflict, Unavailable, UnreadableRow
 from shared.ports.app_windows import MOST_FOLDED, AppRows, AppWindows, TallyRow
 
 NOW = datetime(2026, 11, 28, 12, 34, 56, 123456, tzinfo=UTC)
@@ -29,6 +32,20 @@ async def test_what_is_saved_is_read_back(app_windows: AppWindows) -> None:
     again = await app_windows.save(replace(ones[1], tally=FULL))
     assert again.etag != ones[1].etag
     assert again in (await app_windows.read()).instances
+
+
+async def test_a_write_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made later, it could count what a rebuild has counted meanwhile."""
+
+    async def hangs(*_: object) -> str:
+        await asyncio.sleep(60)
+        return "etag"
+
+    service = SimpleNamespace(rest=SimpleNamespace(insert=hangs, replace=hangs), role="any")
+    monkeypatch.setattr(tables_app_windows, "WRITE_S", 0.01)
+    for etag in ("", "etag"):
+        with pytest.raises(Unavailable, match="takes too long"):
+            await TableAppWindows(service, "state").save(TallyRow("one", FULL, NOW, etag))  # type: ignore[arg-type]
 
 
 async def test_whoever_read_an_older_state_is_refused(app_windows: AppWindows) -> None:

@@ -52,31 +52,55 @@ def test_it_is_bounded() -> None:
     assert (len(tally.slots), len(tally.days)) == (97, 31)
 
 
+def settled(_: int) -> bool:
+    """Nobody has moved in any slot."""
+    return True
+
+
+def moving(_: int) -> bool:
+    """Somebody may have moved in every slot."""
+    return False
+
+
 def test_a_base_explains_what_the_tallies_do_not() -> None:
     """Exactly, if nobody moved while the accounts were read."""
     used = of_accounts([(slot_of(NOW), 5, 50), (slot_of(NOW), 2, 20), (slot_of(NOW) - 1, 1, 0)])
     written = tallied(NOW, 4, 40)
-    base = rebuilt(tallied(NOW, 9, 9), used, written, written, NOW)
+    base = rebuilt(tallied(NOW, 9, 9), used, written, written, NOW, settled)
     assert base + written == used
-    assert rebuilt(base, used, written, written, NOW) == base
+    assert rebuilt(base, used, written, written, NOW, settled) == base
 
 
 def test_a_base_is_not_changed_by_those_who_move_meanwhile() -> None:
     """Whether an account was read before or after its move: the base of before explains both."""
     base, before, after = tallied(NOW, 3, 0), tallied(NOW, 4, 0), tallied(NOW, 6, 0)
     for seen in (4, 5, 6):
-        assert rebuilt(base, tallied(NOW, 3 + seen, 0), before, after, NOW) == base
+        assert rebuilt(base, tallied(NOW, 3 + seen, 0), before, after, NOW, moving) == base
+
+
+def test_a_base_is_not_lowered_where_somebody_may_have_moved() -> None:
+    """A hold of 4 came after its account was read, and 4 were given back before theirs: the rows show neither."""
+    base, rows = tallied(NOW, 3, 30), tallied(NOW, 6, 60)
+    assert rebuilt(base, tallied(NOW, 5, 50), rows, rows, NOW, moving) == base
+    assert rebuilt(base, tallied(NOW, 5, 50), rows, rows, NOW, settled) == tallied(NOW, -1, -10)
 
 
 def test_what_no_move_explains_is_corrected_even_while_others_move() -> None:
     """By at least what is certain: of 10 that nobody has written, two may be moves of the meantime."""
     before, after = tallied(NOW, 4, 0), tallied(NOW, 6, 0)
-    assert rebuilt(EMPTY, tallied(NOW, 16, 0), before, after, NOW) == tallied(NOW, 10, 0)
-    assert rebuilt(EMPTY, tallied(NOW, 14, 0), before, after, NOW) == tallied(NOW, 8, 0)
-    assert rebuilt(tallied(NOW, 20, 0), tallied(NOW, 16, 0), before, after, NOW) == tallied(NOW, 12, 0)
+    assert rebuilt(EMPTY, tallied(NOW, 16, 0), before, after, NOW, moving) == tallied(NOW, 10, 0)
+    assert rebuilt(EMPTY, tallied(NOW, 14, 0), before, after, NOW, moving) == tallied(NOW, 8, 0)
+
+
+def test_the_first_base_is_the_higher_one() -> None:
+    """4 were given back and written while the accounts were read: the account that gave them shows 4, or 8."""
+    before, after = EMPTY, tallied(NOW, -4, -40)
+    for seen in (4, 8):
+        base = rebuilt(None, tallied(NOW, seen, 10 * seen), before, after, NOW, moving)
+        assert base + after == tallied(NOW, seen, 10 * seen)
 
 
 def test_days_are_left_as_they_are() -> None:
     """No account remembers them."""
     base = Tally({}, {slot_of(NOW) // 96 - 2: (7, 70)})
-    assert rebuilt(base, EMPTY, EMPTY, EMPTY, NOW) == base
+    assert rebuilt(base, EMPTY, EMPTY, EMPTY, NOW, settled) == base

@@ -6,6 +6,7 @@ The table in docs/reliability.md is made of these (``python3 -m tests.reliabilit
 from tests.reliability.guards import CORE, WORKER, Guard, core_test, table, worker_test
 
 _APP = "test_app_limits.py::"
+_REBUILD = "test_app_rebuild.py::"
 _APPROVING = "test_approving.py::"
 
 APP_LIMIT_GUARDS: tuple[Guard, ...] = (
@@ -28,16 +29,22 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
         worker_test(_APP + "test_tallies_that_cannot_be_read_open_nothing"),
     ),
     Guard(
-        "a hold is written at once",
+        "what moves is written at once",
         WORKER + "app_limits.py",
-        (("    if holds or (", "    if (holds and use.row is None) or ("),),
-        worker_test(_APP + "test_what_is_exceeded_is_what_was_opened_within_five_seconds"),
+        (("    if pending:\n", "    if pending and deps.app_use.row is None:\n"),),
+        worker_test(_REBUILD + "test_what_is_given_back_is_written_at_once"),
     ),
     Guard(
-        "what the base has already is not written again",
+        "what lowers the app's use is written soon or never",
         WORKER + "app_limits.py",
-        (("if each[0] >= since]", "if since]"),),
-        worker_test(_APP + "test_a_living_instance_does_not_count_twice_what_the_rebuild_has_counted"),
+        (("((entry.at + WITHIN if rebuilt else None, less)", "((None, less)"),),
+        worker_test(_REBUILD + "test_what_is_given_back_is_subtracted_once_if_it_could_not_be_written"),
+    ),
+    Guard(
+        "a rebuild that corrects waits for those who may still write",
+        WORKER + "app_rebuild.py",
+        (("used, began, PATIENCE_S)", "used, began, SETTLE_S)"),),
+        worker_test(_REBUILD + "test_what_is_given_back_is_subtracted_once_if_it_could_not_be_written"),
     ),
     Guard(
         "a write whose answer was lost counts nothing twice",
@@ -48,26 +55,55 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "what a killed instance opened is counted by the rebuild",
         CORE + "money/tally.py",
-        (("    return min(max(had, low), high)\n", "    return had if low <= high else low\n"),),
-        worker_test(_APP + "test_a_killed_instance_is_made_good_by_the_rebuild"),
+        (("            slots[number] = other\n", "            slots[number] = had.slots.get(number, (0, 0))\n"),),
+        worker_test(_REBUILD + "test_a_killed_instance_is_made_good_by_the_rebuild"),
     ),
     Guard(
         "who moves during a rebuild is not counted twice",
         CORE + "money/tally.py",
-        (("    return min(max(had, low), high)\n", "    return high if had <= high else had\n"),),
+        (("_each(max, had.slots.get(number, (0, 0)), _each(min, one, other))", "_each(max, one, other)"),),
         core_test("test_tally.py::test_a_base_is_not_changed_by_those_who_move_meanwhile"),
+    ),
+    Guard(
+        "the first base is not too low",
+        CORE + "money/tally.py",
+        (
+            (
+                "            slots[number] = _each(max, one, other)\n",
+                "            slots[number] = _each(min, one, other)\n",
+            ),
+        ),
+        core_test("test_tally.py::test_the_first_base_is_the_higher_one"),
+    ),
+    Guard(
+        "where somebody may have moved nothing is lowered",
+        WORKER + "app_rebuild.py",
+        (("(number < holds_from and same)", "same"),),
+        worker_test(_REBUILD + "test_a_hold_and_what_another_gives_back_do_not_hide_each_other"),
+    ),
+    Guard(
+        "what an unreadable account has used still counts",
+        WORKER + "app_rebuild.py",
+        (("        if not used.whole:\n            return False\n", ""),),
+        worker_test(_REBUILD + "test_an_unreadable_account_stops_no_rebuild_and_is_not_forgotten"),
+    ),
+    Guard(
+        "a limit that is set again is a first one",
+        WORKER + "app_settings.py",
+        (("    unknown = not before.limits or rows.base is None", "    unknown = rows.base is None"),),
+        worker_test(_APP + "test_a_limit_that_is_set_again_counts_what_was_used_meanwhile"),
     ),
     Guard(
         "a rebuild ends in time",
         WORKER + "app_rebuild.py",
         (("        if deps.now() - now > timedelta(seconds=MOST_S):\n            return None\n", ""),),
-        worker_test(_APP + "test_a_rebuild_that_takes_too_long_ends_and_changes_nothing"),
+        worker_test(_REBUILD + "test_a_rebuild_that_takes_too_long_ends_and_changes_nothing"),
     ),
     Guard(
-        "an account that cannot be read costs its own use only",
+        "an account that cannot be read stops no rebuild",
         WORKER + "app_rebuild.py",
         (("    except UnreadableRow as unreadable:\n", "    except KeyError as unreadable:\n"),),
-        worker_test(_APP + "test_an_unreadable_account_costs_its_own_use_only"),
+        worker_test(_REBUILD + "test_an_unreadable_account_stops_no_rebuild_and_is_not_forgotten"),
     ),
     Guard(
         "an app without limits reads and writes no tallies",

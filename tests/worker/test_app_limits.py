@@ -21,10 +21,9 @@ from shared.core.reasons import Reason
 from shared.core.requests.messages import Message
 from shared.core.requests.parsing import parse_request
 from shared.core.safety.moderation import Assessment
-from shared.ports import Dependencies, Envelope, Unavailable, UnreadableRow
+from shared.ports import Dependencies, Envelope, Unavailable
 from shared.ports.app_windows import AppUse, TallyRow
 from shared.ports.switches import RecentSwitches
-from shared.worker import app_rebuild
 from shared.worker.account_commands import handle_command
 from shared.worker.app_limits import sum_of
 
@@ -146,45 +145,9 @@ async def test_without_a_limit_of_the_app_nothing_is_read_or_written() -> None:
     assert (world.app_windows.reads, world.app_windows.writes, world.app_windows.rows) == (0, 0, {})
 
 
-async def test_a_killed_instance_is_made_good_by_the_rebuild() -> None:
-    """It had opened three and written one; the rebuilt sum is that of the ledgers, to the credit."""
-    world = await app(8)
-    killed, other = instance(world), instance(world)
-    assert await asks(world, killed, "ada", "1") is State.RUNNING
-    save = world.app_windows.save
-
-    async def dies(row: TallyRow) -> TallyRow:
-        raise Unavailable(Dependency.TABLES, "the instance dies")
-
-    world.app_windows.save = dies  # type: ignore[method-assign]  # until it is dead
-    assert await asks(world, killed, "bob", "2", 2) is State.RUNNING
-    world.app_windows.save = save  # type: ignore[method-assign]
-    assert await used(world) != really_used(world)
-    world.pass_time(5)
-    assert await asks(world, other, "eve", "3", 4) is State.RUNNING
-    world.pass_time(300)
-    await worker.reconcile(instance(world))
-    assert await used(world) == really_used(world)
-    assert await asks(world, instance(world), "ada", "4", 2) is State.REJECTED
-    assert await asks(world, instance(world), "ada", "5") is State.RUNNING
-
-
-async def test_a_living_instance_does_not_count_twice_what_the_rebuild_has_counted() -> None:
-    """It could not write for a while, and the base has it meanwhile."""
-    world = await app(8)
-    one, save = instance(world), world.app_windows.save
-
-    async def fails(row: TallyRow) -> TallyRow:
-        raise Unavailable(Dependency.TABLES, "down")
-
-    world.app_windows.save = fails  # type: ignore[method-assign]  # for a while
-    assert await asks(world, one, "ada", "1", 3) is State.RUNNING
-    world.app_windows.save = save  # type: ignore[method-assign]
-    world.pass_time(300)
-    await worker.reconcile(instance(world))
-    world.pass_time(10)
-    assert await asks(world, one, "ada", "2", 2) is State.RUNNING
-    assert await used(world) == really_used(world)
+def credits_of(tally: Tally) -> int:
+    """The credits of all slots."""
+    return sum(each[0] for each in tally.slots.values())
 
 
 async def test_what_is_given_back_is_free_again() -> None:
@@ -295,6 +258,17 @@ async def test_a_limit_that_is_set_later_counts_what_was_used_before() -> None:
     assert await asks(world, instance(world), "ada", "2") is State.RUNNING
 
 
+async def test_a_limit_that_is_set_again_counts_what_was_used_meanwhile() -> None:
+    """Nobody counts while there is none, however short that is."""
+    world = await app(4)
+    await limit(world, "remove_limit", "l2")
+    await asks(world, instance(world), "ada", "1", 3)
+    world.pass_time(10)
+    await limit(world, command_id="l3", credits=4)
+    assert await used(world) == really_used(world)
+    assert await asks(world, instance(world), "bob", "2", 2) is State.REJECTED
+
+
 async def test_commands_for_a_limit_of_the_app_leave_the_same_in_any_order() -> None:
     """An older one is superseded; the same one again is the same."""
     world = World()
@@ -323,43 +297,3 @@ async def test_the_month_remembers_its_days() -> None:
     rows = await world.app_windows.read()
     assert sum_of(rows).aged(world.now()).usage(world.now()).calendar[3].credits == 7
     assert await asks(world, instance(world), "eve", "5", 4) is State.REJECTED
-
-
-async def test_an_unreadable_account_costs_its_own_use_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest is rebuilt, and the metric names the account."""
-    world = await app(100)
-    await asks(world, world.deps, "ada", "1", 2)
-    await asks(world, world.deps, "bob", "2", 3)
-    load = world.store.load_account
-
-    async def broken(account_id: str) -> object:
-        if account_id == "ada":
-            raise UnreadableRow("row ada/account: standing cannot be read", "ada")
-        return await load(account_id)
-
-    monkeypatch.setattr(world.store, "load_account", broken)
-    await app_rebuild.rebuild(instance(world))
-    assert sum(each[0] for each in (await used(world)).slots.values()) == 3
-    assert [labels["account_id"] for name, _, labels in world.telemetry.counts if "audit" in name] == ["ada"]
-
-
-async def test_a_rebuild_that_takes_too_long_ends_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a sum would let through what all of it stops. The next rebuild in time counts everything."""
-    world = await app(100)
-    for number in range(40):
-        await world.open_account(f"u{number}")
-        await asks(world, world.deps, f"u{number}", "1", 1)
-    before, load, reads = await world.app_windows.read(), world.store.load_account, []
-
-    async def slow(account_id: str) -> object:
-        reads.append(account_id)
-        world.pass_time(app_rebuild.MOST_S / 16)
-        return await load(account_id)
-
-    with monkeypatch.context() as slowed:
-        slowed.setattr(world.store, "load_account", slow)
-        await app_rebuild.rebuild(instance(world))
-    assert len(reads) < 40
-    assert await world.app_windows.read() == before
-    await app_rebuild.rebuild(instance(world))
-    assert sum(each[0] for each in (await used(world)).slots.values()) == 40

@@ -5,11 +5,11 @@ Rules of this file:
    from it, in UTC. It is a plain sum: tallies of instances are added, in any order.
 2. The windows of accounts show the same slots, so a tally can be computed anew from them (``rebuilt``). Days cannot:
    a day is what its slots were when they became old.
-3. While accounts are read, others move. So the base changes only by what those moves cannot explain, and nothing is
-   counted twice because somebody was busy.
+3. While accounts are read, others move. Where somebody may have moved, the base is never lowered, and is raised only by
+   what no time in between explains. Where nobody has, it is exact.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -94,27 +94,37 @@ def of_accounts(slots: Iterable[Slot]) -> Tally:
     return Tally({number: (had[0], had[1]) for number, had in sums.items()})
 
 
-def rebuilt(base: Tally, used: Tally, before: Tally, after: Tally, now: datetime) -> Tally:
+def rebuilt(
+    base: Tally | None, used: Tally, before: Tally, after: Tally, now: datetime, settled: Callable[[int], bool]
+) -> Tally:
     """The base, with which the instances' tallies add up to what the accounts have used.
 
-    ``before`` and ``after`` are the instances' sums before and after the accounts were read. Where they agree, the base
-    is exact. Where somebody moved meanwhile, it stays as it is if one of the times in between explains it (rule 3).
+    ``before`` and ``after`` are the instances' sums before and after the accounts were read. ``settled`` says of a slot
+    that nobody moved in it meanwhile, and that nobody has a move of it left to write (rule 3). The first base, which
+    is None before, is the higher of both.
     """
-    base, slots, first = base.aged(now), {}, slot_of(now) - SLOTS
-    for number in {*base.slots, *used.slots, *before.slots, *after.slots}:
+    had, slots, first = (base or EMPTY).aged(now), {}, slot_of(now) - SLOTS
+    for number in {*had.slots, *used.slots, *before.slots, *after.slots}:
         if number < first:
             continue
-        had, real = base.slots.get(number, (0, 0)), used.slots.get(number, (0, 0))
-        one, other = before.slots.get(number, (0, 0)), after.slots.get(number, (0, 0))
-        sums = tuple([_explained(had[unit], real[unit] - one[unit], real[unit] - other[unit]) for unit in (0, 1)])
-        slots[number] = (sums[0], sums[1])
-    return Tally(slots, base.days).aged(now)
+        real = used.slots.get(number, (0, 0))
+        one, other = (_less(real, each.slots.get(number, (0, 0))) for each in (before, after))
+        if settled(number):
+            slots[number] = other
+        elif base is None:
+            slots[number] = _each(max, one, other)
+        else:
+            slots[number] = _each(max, had.slots.get(number, (0, 0)), _each(min, one, other))
+    return Tally(slots, had.days).aged(now)
 
 
-def _explained(had: int, one: int, other: int) -> int:
-    """``had`` if it lies between the two, else the nearer of them."""
-    low, high = min(one, other), max(one, other)
-    return min(max(had, low), high)
+def _less(one: Counted, other: Counted) -> Counted:
+    return (one[0] - other[0], one[1] - other[1])
+
+
+def _each(choose: Callable[[int, int], int], one: Counted, other: Counted) -> Counted:
+    """One of both, for each unit."""
+    return (choose(one[0], other[0]), choose(one[1], other[1]))
 
 
 def _added(one: Sums, other: Sums) -> dict[int, Counted]:

@@ -4,6 +4,7 @@ It is in the partition of the kill switches, outside every account's: the row ``
 for each instance, and a row ``use:warned:DIGEST`` for each step of a limit that was published. They are one query.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,10 @@ from shared.adapters.azure_storage.errors import Answered, answered_by_sdk
 from shared.adapters.azure_storage.tables.columns import Columns, Row, json_columns
 from shared.adapters.azure_storage.tables.errors import is_rivalry, is_row_missing, sdk_translated, translated
 from shared.adapters.azure_storage.tables.service import TableService
+from shared.core.dependency import Dependency
 from shared.core.money.limits import Scope, Warned
-from shared.ports import Conflict
-from shared.ports.app_windows import AppRows, TallyRow
+from shared.ports import Conflict, Unavailable
+from shared.ports.app_windows import WRITE_S, AppRows, TallyRow
 
 #: No account has such an id: ids have no ";".
 _PARTITION = ";app"
@@ -55,10 +57,13 @@ class TableAppWindows:
         """Implements ``AppWindows``."""
         with translated(self.table, self._service.role):
             try:
-                if row.etag:
-                    etag = await self._service.rest.replace(self.table, _row(row), row.etag)
-                else:
-                    etag = await self._service.rest.insert(self.table, _row(row))
+                async with asyncio.timeout(WRITE_S):
+                    if row.etag:
+                        etag = await self._service.rest.replace(self.table, _row(row), row.etag)
+                    else:
+                        etag = await self._service.rest.insert(self.table, _row(row))
+            except TimeoutError:
+                raise Unavailable(Dependency.TABLES, "a write of what the app uses takes too long") from None
             except Answered as answered:
                 if is_rivalry(answered) or is_row_missing(answered):
                     raise Conflict from None
