@@ -6,6 +6,7 @@ Rules of this file:
 
 import hashlib
 import logging
+from dataclasses import dataclass
 from typing import assert_never
 
 from shared.core.events.generation_event import RefusalEvent
@@ -13,7 +14,7 @@ from shared.core.keys import GivenIds, Key
 from shared.core.lifecycle import opening, transitions
 from shared.core.lifecycle.generation import AnyGeneration, Closed, Generation, Received, Transition
 from shared.core.metric import Metric
-from shared.core.provider.prediction import Status
+from shared.core.provider.prediction import Prediction, Status
 from shared.core.reasons import Refusal
 from shared.core.requests.messages import CancelRequest, GenerationRequest, Malformed, Message
 from shared.ports import Dependencies, Loaded, Unavailable
@@ -69,7 +70,8 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
         await open_row(deps, key, 0)
     else:
         await publish_warnings(deps, found)
-    if found is not None and not await _ends(deps, found, message, carried):
+    stopped = _Stopped() if found is None else await _stopped(deps, found, message, carried)
+    if stopped is None:
         return
 
     def decide(current: Loaded) -> Transition[Generation | Closed] | None:
@@ -79,7 +81,7 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
             case Received() as waits:
                 return opening.dead_lettered(waits, deps.now())
             case Generation() as opened:
-                return transitions.dead_lettered(opened, payer_of(deps, current), deps.now())
+                return transitions.dead_lettered(opened, payer_of(deps, current), deps.now(), stopped.prediction)
             case Closed():
                 return None
             case _:
@@ -91,27 +93,34 @@ async def dead_letter(deps: Dependencies, message: Message, raw: bytes, queue: s
         await end(deps, after)
 
 
-async def _ends(deps: Dependencies, found: AnyGeneration, message: Message, carried: str) -> bool:
-    """Whether a dead letter ends the generation of its id. If so, its prediction is canceled."""
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """What a dead letter ends. ``prediction`` is its prediction after the cancel, as far as the provider says."""
+
+    prediction: Prediction | None = None
+
+
+async def _stopped(deps: Dependencies, found: AnyGeneration, message: Message, carried: str) -> _Stopped | None:
+    """Cancel the prediction of what a dead letter ends. None: it ends nothing."""
     if isinstance(message, Malformed):
-        return False
+        return None
     if isinstance(message, GenerationRequest) and clashes(found, carried or message.digest):
         await refuse_clash(deps, message.key, carried or message.digest, "")
-        return False
+        return None
     return await _cancel_prediction(deps, found, message)
 
 
-async def _cancel_prediction(deps: Dependencies, generation: AnyGeneration, message: Message) -> bool:
-    """Cancel the prediction that runs, if any. False: it has succeeded meanwhile, and its outputs will be delivered.
+async def _cancel_prediction(deps: Dependencies, generation: AnyGeneration, message: Message) -> _Stopped | None:
+    """Cancel the prediction that runs, if any. None: it has succeeded meanwhile, and its outputs will be delivered.
 
-    A dead-lettered event always gives True, because it was the delivery of the outputs that failed.
+    A dead-lettered event always ends it, because it was the delivery of the outputs that failed.
     """
     if not isinstance(generation, Generation) or generation.state.ended or generation.attempt.prediction_id is None:
-        return True
+        return _Stopped()
     attempt, prediction_id = generation.attempt, generation.attempt.prediction_id
     try:
         prediction = await deps.providers[attempt.provider].cancel(attempt.ref(prediction_id))
     except Unavailable:
-        return True  # Cancel-After bounds it; the user's credits do not wait for Replicate
+        return _Stopped()  # Cancel-After bounds it; the user's credits do not wait for Replicate
     succeeded = prediction is not None and prediction.status is Status.SUCCEEDED
-    return not (succeeded and isinstance(message, GenerationRequest | CancelRequest))
+    return None if succeeded and isinstance(message, GenerationRequest | CancelRequest) else _Stopped(prediction)

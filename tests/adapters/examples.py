@@ -196,6 +196,7 @@ def full_generation(key: Key) -> Generation:
         passed_over=(PassedOver("flux-dev", Reason.MODEL_RETIRED), PassedOver("flux-0", Reason.PROVIDER_FAILED)),
         metrics={"predict_time": 1.5, "image_count": 2, "resolution_target": "1080p", "with_audio": True},
         cost_usd_micros=HUGE,
+        unmeasured_usd_micros=HUGE + 1,
         provider_error="CUDA out of memory, zu groß 🙂",
         ledger=(LedgerRef("hold", HUGE, "a" * 64), LedgerRef("resolve", HUGE + 1, "b" * 64)),
         receipt='{"facts":"ä"}' * 3000,

@@ -75,7 +75,7 @@ def test_an_older_version_may_have_known_less() -> None:
 
 #: What came with the modalities and the cost.
 NEWER = (
-    *("plan", "chosen_by", "passed_over", "metrics", "cost_usd_micros"),
+    *("plan", "chosen_by", "passed_over", "metrics", "cost_usd_micros", "unmeasured_usd_micros"),
     "history",
     *("modality", "prices", "seconds", "output_bytes", "destination"),
 )
@@ -97,6 +97,7 @@ def test_a_row_from_before_the_modalities_is_a_picture_with_one_price() -> None:
 
     assert isinstance(found, Generation)
     assert (found.chosen_by, found.passed_over, found.metrics, found.cost_usd_micros) == (None, (), {}, 0)
+    assert found.unmeasured_usd_micros == 0
     assert (found.attempt.modality, found.attempt.prices) == ("image", (Price(Unit.IMAGE, 3000),))
     assert (found.attempt.seconds, found.attempt.output_bytes, found.attempt.destination) == (0, 0, "")
     assert not found.attempt.trains

@@ -123,8 +123,8 @@ GUARDS: tuple[Guard, ...] = (
         CORE + "lifecycle/transitions.py",
         (
             (
-                '"""Its message was dead-lettered: end, and release the hold."""\n    if generation.state.ended:',
-                '"""Its message was dead-lettered: end, and release the hold."""\n    if generation.state is None:',
+                "    if generation.state.ended:\n        return None\n    why = Refusal.of(Reason.DEAD_LETTERED)\n",
+                "    why = Refusal.of(Reason.DEAD_LETTERED)\n",
             ),
         ),
         worker_test("test_cancel_and_dead_letters.py::test_a_dead_letter_of_what_has_ended_changes_nothing"),

@@ -247,6 +247,46 @@ MONEY_GUARDS: tuple[Guard, ...] = (
         ((" moves.said_of_refund(amount, key)):\n", " moves.said_of_refund(amount, key)) and False:\n"),),
         flow_test("refund"),
     ),
+    Guard(
+        "what may have been spent counts in a limit in USD",
+        CORE + "lifecycle/generation.py",
+        (
+            (
+                "    counts = generation.cost_usd_micros + generation.unmeasured_usd_micros\n",
+                "    counts = generation.cost_usd_micros\n",
+            ),
+        ),
+        worker_test("test_unmeasured.py::test_a_prediction_that_vanished_counts_the_worst_case"),
+    ),
+    Guard(
+        "an attempt that was lost still counts beside the next",
+        CORE + "lifecycle/transitions.py",
+        (("loss_of(attempt), unmeasured(generation)\n", "loss_of(attempt), generation\n"),),
+        worker_test("test_unmeasured.py::test_a_lost_attempt_counts_beside_the_one_that_was_measured"),
+    ),
+    Guard(
+        "what a dead letter cancels counts as it was measured",
+        WORKER + "dead_letters.py",
+        ((" else _Stopped(prediction)\n", " else _Stopped()\n"),),
+        worker_test("test_unmeasured.py::test_what_a_dead_letter_cancels_costs_what_the_provider_says"),
+    ),
+    Guard(
+        "a success without a figure counts the worst case",
+        CORE + "lifecycle/metering.py",
+        (
+            (
+                "    return done if cost or prediction.status is not Status.SUCCEEDED else unmeasured(done)\n",
+                "    return done\n",
+            ),
+        ),
+        worker_test("test_unmeasured.py::test_a_success_whose_outputs_are_gone_counts_the_worst_case"),
+    ),
+    Guard(
+        "what was surely not created costs nothing",
+        CORE + "lifecycle/metering.py",
+        (("    if generation.state not in (State.SUBMITTING, State.RUNNING):\n        return generation\n", ""),),
+        worker_test("test_unmeasured.py::test_what_was_surely_not_created_counts_nothing[dead letter]"),
+    ),
 )
 
 

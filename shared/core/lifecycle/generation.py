@@ -162,6 +162,8 @@ class Generation:
     passed_over: tuple[PassedOver, ...] = ()
     metrics: Metrics = field(default_factory=dict)
     cost_usd_micros: int = 0
+    #: The worst case of attempts that may have run and were never measured (metering.py).
+    unmeasured_usd_micros: int = 0
     provider_error: str = ""
     history: History = ()
     #: The steps of ``warn`` limits that its hold has reached.
@@ -263,7 +265,8 @@ def ended(
     """End, and resolve the hold in the same transaction."""
     if payer is None:
         raise ValueError(f"generation {generation.key} holds credits of an account that does not exist")
-    moved = payer.resolve(generation.hold, captured, generation.cost_usd_micros, generation.key, now)
+    counts = generation.cost_usd_micros + generation.unmeasured_usd_micros
+    moved = payer.resolve(generation.hold, captured, counts, generation.key, now)
     reason, text = (refusal.reason, refusal.text) if refusal else (None, "")
     done = step(generation, state, captured_credits=captured, reason=reason, text=text, ended_at=now)
     released = generation.held_credits - captured

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from shared.core.catalog.catalog import Catalog
 from shared.core.events.generation_event import ChosenBy, PassedOver
-from shared.core.lifecycle.attempt import Attempt, Delivery, Timing, attempt_on, cost_of
+from shared.core.lifecycle.attempt import Attempt, Delivery, Timing, attempt_on
 from shared.core.lifecycle.generation import Generation, Transition, ended, ended_as_wished, step
+from shared.core.lifecycle.metering import abandoned, metered, unmeasured
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Step, happened
 from shared.core.lifecycle.trained import catalog_of, loss_of, version_made
@@ -135,7 +136,7 @@ def lost(
     attempt = generation.attempt
     if generation.state is not State.SUBMITTING or now < attempt.canceled_at(timing):
         return None
-    is_lost = loss_of(attempt)
+    is_lost, generation = loss_of(attempt), unmeasured(generation)
     if generation.requested_end is not None:
         return ended_as_wished(generation, payer, generation.requested_end, now).after(is_lost)
     again = attempt.model if attempt.guarantees.cancel_after else None
@@ -218,10 +219,7 @@ def delivered(
     attempt = generation.attempt
     if not concerns(generation, number, prediction.prediction_id):
         return None
-    done = replace(
-        _metered(generation, prediction, cost_of(attempt, prediction, delivery)),
-        refused_outputs=delivery.refused_outputs,
-    )
+    done = replace(metered(generation, prediction, delivery), refused_outputs=delivery.refused_outputs)
     if not delivery.outputs:
         refusal = delivery.refused or delivery.problem or Refusal.of(Reason.OUTPUT_INVALID)
         return ended(done, payer, State.FAILED, refusal, now)
@@ -229,12 +227,6 @@ def delivered(
     captured = attempt.unit_credits * len(delivery.outputs)
     succeeded = ended(done, payer, State.SUCCEEDED, None, now, captured=captured)
     return replace(succeeded, version=version_made(done, now))
-
-
-def _metered(generation: Generation, prediction: Prediction, cost_usd_micros: int) -> Generation:
-    """The generation with the metrics and the cost of an attempt that ended."""
-    total = generation.cost_usd_micros + cost_usd_micros
-    return replace(generation, metrics=prediction.metrics, cost_usd_micros=total)
 
 
 def attempt_failed(
@@ -251,7 +243,7 @@ def attempt_failed(
     attempt = generation.attempt
     if not concerns(generation, number, prediction.prediction_id):
         return None
-    generation = _metered(generation, prediction, cost_of(attempt, prediction))
+    generation = metered(generation, prediction)
     after = _after_failure(generation, payer, catalog, prediction, seed=seed, now=now)
     steps = [happened(Step.PREDICTION_ENDED, status=prediction.status)]
     if prediction.status is Status.FAILED:
@@ -353,7 +345,7 @@ def vanished(
     if not is_missing(generation, timing, now):
         return None
     prediction_id = generation.attempt.prediction_id or ""
-    return ended_as_wished(generation, payer, generation.requested_end or Reason.LOST, now).after(
+    return ended_as_wished(unmeasured(generation), payer, generation.requested_end or Reason.LOST, now).after(
         happened(Step.PREDICTION_VANISHED, prediction=prediction_id)
     )
 
@@ -387,14 +379,16 @@ def unheard(
         return None
     if now < generation.attempt.canceled_at(timing) + timedelta(seconds=timing.output_life_s):
         return None
-    return ended_as_wished(generation, payer, generation.requested_end or Reason.TIMED_OUT, now).after(
+    return ended_as_wished(unmeasured(generation), payer, generation.requested_end or Reason.TIMED_OUT, now).after(
         happened(Step.PREDICTION_UNHEARD)
     )
 
 
-def dead_lettered(generation: Generation, payer: Payer | None, now: datetime) -> Transition[Generation] | None:
-    """Its message was dead-lettered: end, and release the hold."""
+def dead_lettered(
+    generation: Generation, payer: Payer | None, now: datetime, found: Prediction | None = None
+) -> Transition[Generation] | None:
+    """Its message was dead-lettered: end, and release the hold. ``found`` is its prediction after it was canceled."""
     if generation.state.ended:
         return None
     why = Refusal.of(Reason.DEAD_LETTERED)
-    return ended(generation, payer, State.FAILED, why, now).after(happened(Step.DEAD_LETTERED))
+    return ended(abandoned(generation, found), payer, State.FAILED, why, now).after(happened(Step.DEAD_LETTERED))

@@ -105,6 +105,7 @@ def _opened_columns(generation: Generation) -> Row:
         **(json_columns("passed_over", passed) if passed else {}),
         **(json_columns("metrics", metrics) if metrics else {}),
         "cost_usd_micros": generation.cost_usd_micros or None,
+        "unmeasured_usd_micros": generation.unmeasured_usd_micros or None,
         "provider_error": generation.provider_error or None,
         "requested_end": generation.requested_end.value if generation.requested_end else None,
     }
@@ -188,6 +189,7 @@ def _generation(columns: Columns, key: Key, state: OpenedState, attempt: Attempt
         passed_over=_passed_over(columns),
         metrics=columns.json("metrics", dict) or {},
         cost_usd_micros=columns.maybe("cost_usd_micros", int) or 0,
+        unmeasured_usd_micros=columns.maybe("unmeasured_usd_micros", int) or 0,
         provider_error=columns.maybe("provider_error", str) or "",
         ledger=_ledger(columns),
         requested_end=columns.maybe_one_of("requested_end", Reason),
