@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 from shared.core.lifecycle.generation import AnyGeneration, Generation
+from shared.core.money.limits import Scope
 from shared.ports import Dependencies
 
 
@@ -17,5 +18,5 @@ async def publish_warnings(deps: Dependencies, generation: AnyGeneration) -> Non
         return
     from shared.core.events.limit_event import LimitEvent  # noqa: PLC0415  # few generations have any
 
-    for notice in generation.notices:
+    for notice in (each for each in generation.notices if each.limit.scope is not Scope.APP):
         await deps.messenger.publish(LimitEvent(key=generation.key, notice=notice, at=generation.opened_at))

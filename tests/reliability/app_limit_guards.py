@@ -123,6 +123,18 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
         worker_test(_APP + "test_instances_that_know_of_each_other_exceed_nothing"),
     ),
     Guard(
+        "a warning of the app is in the answer of who reached it",
+        CORE + "lifecycle/opening.py",
+        (("    notices = (*moved.notices, *payer.app_notices(quoted.cost))\n", "    notices = moved.notices\n"),),
+        worker_test(_APP + "test_a_warning_of_the_app_is_published_once_and_is_in_the_answer[rolling_24h-in 24 hours]"),
+    ),
+    Guard(
+        "a warning of the app is published to nobody in particular",
+        WORKER + "warnings.py",
+        (("if each.limit.scope is not Scope.APP):", "):"),),
+        worker_test(_APP + "test_a_warning_of_the_app_is_published_once_and_is_in_the_answer[rolling_24h-in 24 hours]"),
+    ),
+    Guard(
         "an approver of an account lets nothing past a limit of the app",
         CORE + "lifecycle/approval.py",
         (("    return not of_app and account", "    return account"),),

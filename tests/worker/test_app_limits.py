@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.fakes.world import START, World
+from dev.fakes.world import START, World, facts
 from shared import worker
 from shared.core.commands.acts import AccountCommand
 from shared.core.commands.parsing import parse_command
@@ -24,6 +24,7 @@ from shared.core.safety.moderation import Assessment
 from shared.ports import Dependencies, Envelope, Unavailable
 from shared.ports.app_windows import AppUse, TallyRow
 from shared.ports.switches import RecentSwitches
+from shared.views.generation import GenerationView
 from shared.worker.account_commands import handle_command
 from shared.worker.app_limits import sum_of
 
@@ -194,9 +195,10 @@ async def test_a_lost_answer_of_a_write_counts_nothing_twice() -> None:
     assert await used(world) == really_used(world)
 
 
-async def test_a_warning_of_the_app_is_published_once_and_to_nobody_in_particular() -> None:
-    """No customer reads how much the others use."""
-    world = await app(4, effect="warn")
+@pytest.mark.parametrize(("window", "per"), [("day", "per day"), ("rolling_24h", "in 24 hours")])
+async def test_a_warning_of_the_app_is_published_once_and_is_in_the_answer(window: str, per: str) -> None:
+    """In percent, and the event names no account: no customer reads how much the others use."""
+    world = await app(4, effect="warn", window=window)
     one, other = instance(world), instance(world)
     for number in range(6):
         assert await asks(world, (one, other)[number % 2], ACCOUNTS[number % 3], f"{number}") is State.RUNNING
@@ -204,7 +206,23 @@ async def test_a_warning_of_the_app_is_published_once_and_to_nobody_in_particula
     assert [event.notice.step for event in world.messenger.warnings] == [50, 100]
     event = world.messenger.warnings[0].to_json()
     assert (event["subject"], event["data"]["account_id"], event["data"]["limit"]["scope"]) == ("app", None, "app")
-    assert all(not world.generation(Key(ACCOUNTS[number % 3], f"{number}")).notices for number in range(6))
+    assert all(event.key is None for event in world.messenger.warnings)
+    shown = {number: _warnings_of(world, Key(ACCOUNTS[number % 3], f"{number}")) for number in range(6)}
+    text = f"50 % of the app's limit 'app' {per} are used or held."
+    half = {"limit": {"id": "app", "scope": "app", "window": window}, "percent": 50, "text": text}
+    assert (shown[1], [each["percent"] for each in shown[3]]) == ([half], [100])
+    assert not any(shown[number] for number in (0, 2, 4, 5))
+    ended = Key(ACCOUNTS[1], "1")
+    await world.cancel(ended)
+    await world.settle()
+    assert next(facts(event) for event in world.events if event.key == ended)["limit_warnings"] == [half]
+    assert len(world.messenger.warnings) == 2
+
+
+def _warnings_of(world: World, key: Key) -> list[Any]:
+    """The warnings that are shown of a generation."""
+    shown: list[Any] = GenerationView(world.generation(key), None).as_json()["limit_warnings"]
+    return shown
 
 
 async def test_a_request_past_a_limit_of_the_app_waits_for_an_operator() -> None:

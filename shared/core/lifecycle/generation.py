@@ -166,7 +166,7 @@ class Generation:
     unmeasured_usd_micros: int = 0
     provider_error: str = ""
     history: History = ()
-    #: The steps of ``warn`` limits that its hold has reached.
+    #: The steps of ``warn`` limits that its hold has reached, the app's among them.
     notices: tuple[Notice, ...] = ()
     #: The entries that moved its credits so far, for its receipt.
     ledger: tuple[LedgerRef, ...] = ()

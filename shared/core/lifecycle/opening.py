@@ -25,7 +25,7 @@ from shared.core.lifecycle.generation import (
 )
 from shared.core.lifecycle.state import State
 from shared.core.lifecycle.steps import Happening, Step, happened
-from shared.core.money.moves import Moved
+from shared.core.money.limits import Notice
 from shared.core.money.payer import Payer
 from shared.core.money.payer import refusal as refusal_of_payer
 from shared.core.reasons import Reason, Refusal
@@ -93,6 +93,7 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now, before)
     hold, moved = payer.hold(quoted.cost, request.key, now)
+    notices = (*moved.notices, *payer.app_notices(quoted.cost))
     generation = Generation(
         key=request.key,
         state=State.WAITING if attempt.trains else State.SUBMITTING,
@@ -102,21 +103,20 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
         plan=quoted.plan,
         chain=quoted.chain,
         hold=hold,
-        notices=moved.notices,
+        notices=notices,
         ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
         approval=before.approval if before else None,
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
-    return stepped(before.state if before else None, generation).moving(moved).after(*_held(quoted, moved))
+    return stepped(before.state if before else None, generation).moving(moved).after(*_held(quoted, notices))
 
 
-def _held(quoted: Quote, moved: Moved) -> list[Happening]:
+def _held(quoted: Quote, notices: tuple[Notice, ...]) -> list[Happening]:
     """The hold, and what its limits warn of."""
     warned = [
-        happened(Step.LIMIT_WARNED, reason=each.limit.limit_id, percent=each.step, used=each.used)
-        for each in moved.notices
+        happened(Step.LIMIT_WARNED, reason=each.limit.limit_id, percent=each.step, used=each.used) for each in notices
     ]
     return [happened(Step.CREDITS_HELD, credits=quoted.hold_credits), *warned]
 

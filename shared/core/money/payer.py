@@ -23,6 +23,7 @@ from shared.core.money.limits import (
     Exceeded,
     Ground,
     Limit,
+    Notice,
     both,
     check,
     sentence,
@@ -64,6 +65,10 @@ class Payer:
     def hold(self, cost: Cost, key: Key, now: datetime) -> tuple[Hold, Moved]:
         """Set credits aside for a generation."""
         return moves.hold(self.account, self.user, cost, key=key, posting=self.posting(now), limits=self.limits)
+
+    def app_notices(self, cost: Cost) -> tuple[Notice, ...]:
+        """The steps of the app's limits that a generation of this cost reaches."""
+        return self.app.check(cost, only=Effect.WARN).notices if self.app else ()
 
     def resolve(self, ends: Hold, captured: int, cost_usd_micros: int, key: Key, now: datetime) -> Moved:
         """End a generation's hold."""
