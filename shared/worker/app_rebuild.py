@@ -10,7 +10,7 @@ Rules of this file:
 3. A move that the accounts have and no row may be lost, or may still be written. What lowers the sum is written within
    ``WITHIN`` + ``WRITE_S`` of its move, or never (app_limits.py, rule 4). So whoever finds something to correct waits
    for longer than that, and reads the rows again. What raises the sum may be written later still: then it counts twice
-   until the next rebuild. The first base waits for nobody, because before it no instance has had anything to write.
+   until the next rebuild. When a limit is set nobody is waited for, and nothing is lowered.
 4. The tally of an instance that has written nothing for an hour is added to the base and removed, in one transaction.
 5. An account that cannot be read is left out and reported. Then nothing is lowered: what is missing may be its use.
 6. A rebuild that takes too long ends, and changes nothing: half a sum would open the limits. The tallies still count.
@@ -70,16 +70,21 @@ class _Used:
     whole: bool
 
 
-async def rebuild(deps: Dependencies, rows: AppRows | None = None) -> None:
-    """Rebuild the base, from ``rows`` as they were just read. If another does so at the same time, its base counts."""
+async def rebuild(deps: Dependencies, rows: AppRows | None = None, *, at_once: bool = False) -> None:
+    """Rebuild the base, from ``rows`` as they were just read. If another does so at the same time, its base counts.
+
+    ``at_once``: nothing is lowered, so that nobody needs to be waited for. The limits are about to be in force.
+    """
     began = deps.now()
     before = rows or await deps.app_windows.read()
     used = await _used(deps, began)
     if used is None:
         logger.error("the use of the app was not rebuilt: more accounts have moved than can be read in %d s", MOST_S)
         return
+    if at_once:
+        used = replace(used, whole=False)
     after, tally = await _rebuilt(deps, before, used, began, SETTLE_S)
-    if before.base and tally != before.base.tally.aged(deps.now()):
+    if not at_once and before.base and tally != before.base.tally.aged(deps.now()):
         after, tally = await _rebuilt(deps, before, used, began, PATIENCE_S)
     await _save(deps, replace(before.base or TallyRow("", EMPTY, began), tally=tally, at=began), after)
     await read_now(deps)

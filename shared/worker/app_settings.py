@@ -85,5 +85,5 @@ async def _follow_up(deps: Dependencies, before: AppLimits, after: AppLimits, co
             await deps.app_windows.forget(warned)
     unknown = not before.limits or rows.base is None or deps.now() - rows.base.at >= EVERY
     if after.limits and unknown:
-        await rebuild(deps, AppRows(rows.base, rows.instances))
+        await rebuild(deps, AppRows(rows.base, rows.instances), at_once=True)
     await reconsider(deps, "", command_id)

@@ -88,6 +88,12 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
         worker_test(_REBUILD + "test_an_unreadable_account_stops_no_rebuild_and_is_not_forgotten"),
     ),
     Guard(
+        "a limit that is set is in force at once",
+        WORKER + "app_settings.py",
+        ((", at_once=True)\n", ")\n"),),
+        worker_test(_APP + "test_a_limit_that_is_set_again_counts_what_was_used_meanwhile"),
+    ),
+    Guard(
         "a limit that is set again is a first one",
         WORKER + "app_settings.py",
         (("    unknown = not before.limits or rows.base is None", "    unknown = rows.base is None"),),

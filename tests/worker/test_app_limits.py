@@ -277,12 +277,14 @@ async def test_a_limit_that_is_set_later_counts_what_was_used_before() -> None:
 
 
 async def test_a_limit_that_is_set_again_counts_what_was_used_meanwhile() -> None:
-    """Nobody counts while there is none, however short that is."""
+    """Nobody counts while there is none, however short that is. The command waits for nobody."""
     world = await app(4)
     await limit(world, "remove_limit", "l2")
     await asks(world, instance(world), "ada", "1", 3)
     world.pass_time(10)
+    before = world.now()
     await limit(world, command_id="l3", credits=4)
+    assert world.now() - before <= timedelta(seconds=5)
     assert await used(world) == really_used(world)
     assert await asks(world, instance(world), "bob", "2", 2) is State.REJECTED
 
