@@ -87,7 +87,7 @@ class AppUse:
     looked_at: datetime | None = None
     warned: "tuple[Warned, ...]" = ()
     pending: "list[tuple[datetime | None, Tally]]" = field(default_factory=list)
-    tried: "list[tuple[Tally, list[tuple[datetime | None, Tally]]]]" = field(default_factory=list)
+    tried: "list[tuple[TallyRow, list[tuple[datetime | None, Tally]]]]" = field(default_factory=list)
     reserved: "dict[Key, tuple[datetime, Cost]]" = field(default_factory=dict)
     #: Whether a call reads or writes rows, for all of this instance.
     reading: bool = False

@@ -158,15 +158,16 @@ async def _write_once(deps: Dependencies) -> None:
     for _, moved in taken:
         tally += moved
     row = replace(had, tally=tally.aged(now), at=now)
-    use.tried.append((row.tally, taken))
+    use.tried.append((row, taken))
     try:
         use.row = await deps.app_windows.save(row)
     except Conflict:
         rows = await deps.app_windows.read()
         use.row = next((each for each in rows.instances if each.name == use.name), None)
         _learn(use, rows, now)
-        # It is as one of the writes made it whose answer was lost.
-        taken = next((moves for made, moves in use.tried if use.row and made == use.row.tally), [])
+        # It is as one of the writes made it whose answer was lost. The time tells it from one whose moves were dropped.
+        wrote = (use.row.tally, use.row.at) if use.row else None
+        taken = next((moves for made, moves in use.tried if (made.tally, made.at) == wrote), [])
     else:
         use.written_at = deps.now()
     use.pending[:] = [each for each in use.pending if all(each is not one for one in taken)]

@@ -35,6 +35,12 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
         worker_test(_REBUILD + "test_what_is_given_back_is_written_at_once"),
     ),
     Guard(
+        "a write whose answer was lost is known by its time",
+        WORKER + "app_limits.py",
+        (("if (made.tally, made.at) == wrote), [])", "if wrote and made.tally == wrote[0]), [])"),),
+        worker_test(_REBUILD + "test_a_write_is_not_taken_for_one_whose_moves_were_dropped"),
+    ),
+    Guard(
         "what lowers the app's use is written soon or never",
         WORKER + "app_limits.py",
         (("((entry.at + WITHIN if rebuilt else None, less)", "((None, less)"),),
@@ -49,7 +55,7 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a write whose answer was lost counts nothing twice",
         WORKER + "app_limits.py",
-        (("if use.row and made == use.row.tally), [])", "if use.row is None and made), [])"),),
+        (("if (made.tally, made.at) == wrote), [])", "if made is wrote), [])"),),
         worker_test(_APP + "test_a_lost_answer_of_a_write_counts_nothing_twice"),
     ),
     Guard(

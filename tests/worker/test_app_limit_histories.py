@@ -197,7 +197,7 @@ class _Loading:
         return getattr(self.store, name)
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", [*range(120), 1397])
 async def test_the_limit_is_exceeded_by_no_more_than_is_promised(seed: int) -> None:
     """Whatever comes between: pending writes, kills, lost answers, and a rebuild at any time."""
     history = History(await app(LIMIT), random.Random(seed))

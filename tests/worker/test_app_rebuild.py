@@ -108,6 +108,32 @@ async def test_what_is_given_back_is_subtracted_once_if_it_could_not_be_written(
     assert await used(world) == really_used(world)
 
 
+async def test_a_write_is_not_taken_for_one_whose_moves_were_dropped() -> None:
+    """Two ends give back as much: of the first nothing was written, and of the second the answer was lost."""
+    world = await app(100)
+    one, save = instance(world), world.app_windows.save
+    for name in ("1", "2", "3"):
+        await asks(world, one, "ada", name, 2)
+
+    async def broken(row: TallyRow) -> TallyRow:
+        raise Unavailable(Dependency.TABLES, "down")
+
+    async def unanswered(row: TallyRow) -> TallyRow:
+        await save(row)
+        raise Unavailable(Dependency.TABLES, "the answer was lost")
+
+    for writes, name in ((broken, "1"), (unanswered, "2")):
+        world.app_windows.save = writes  # type: ignore[method-assign]
+        await fails(world, one, Key("ada", name))
+        world.app_windows.save = save  # type: ignore[method-assign]
+        world.pass_time(21 if writes is broken else 3)
+    await asks(world, one, "bob", "4", 1)
+    assert credits_of(await used(world)) == 5
+    assert credits_of(really_used(world)) == 3
+    await app_rebuild.rebuild(instance(world))
+    assert await used(world) == really_used(world)
+
+
 async def test_a_hold_and_what_another_gives_back_do_not_hide_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """While accounts are read, one is seen after it gave back, the other before its hold: the rows show neither."""
     world = await app(100)
