@@ -165,7 +165,7 @@ async def _write_once(deps: Dependencies) -> None:
         rows = await deps.app_windows.read()
         use.row = next((each for each in rows.instances if each.name == use.name), None)
         _learn(use, rows, now)
-        # It is as one of the writes made it whose answer was lost. The time tells it from one whose moves were dropped.
+        # It is as one of the writes made it whose answer was lost. By its time it is no write whose moves were dropped.
         wrote = (use.row.tally, use.row.at) if use.row else None
         taken = next((moves for made, moves in use.tried if (made.tally, made.at) == wrote), [])
     else:

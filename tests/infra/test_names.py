@@ -129,7 +129,7 @@ def test_steps_are_those_of_the_source() -> None:
     """The table of steps has every step with its facts, and no other."""
     for name, row in table("Steps").items():
         there = emitted("step").get(name, set())
-        assert names_in(row["Facts"]) == there, name
+        assert names_in(row["Properties"]) == there, name
     assert set(emitted("step")) == set(table("Steps"))
 
 
@@ -153,7 +153,7 @@ def test_queries_ask_for_known_names(where: str) -> None:
     known = {label for name in metrics for label in names_in(table("Metrics")[name]["Labels"])}
     for name in steps:
         row = table("Steps")[name]
-        known |= names_in(row["Facts"]) | {"step"} | KEY.properties.keys()
+        known |= names_in(row["Properties"]) | {"step"} | KEY.properties.keys()
     assert set(re.findall(r"Properties\.(\w+)", query)) <= known
 
 

@@ -93,7 +93,6 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
     if isinstance(attempt, Refusal):
         return rejected(request.key, request, attempt, now, before)
     hold, moved = payer.hold(quoted.cost, request.key, now)
-    notices = (*moved.notices, *payer.app_notices(quoted.cost))
     generation = Generation(
         key=request.key,
         state=State.WAITING if attempt.trains else State.SUBMITTING,
@@ -103,14 +102,14 @@ def opened(  # noqa: PLR0913  # each is a fact of its own, and all but two are n
         plan=quoted.plan,
         chain=quoted.chain,
         hold=hold,
-        notices=notices,
+        notices=(*moved.notices, *payer.app_notices(quoted.cost)),
         ignored_fields=(*quoted.ignored_fields, *request.unknown_fields),
         approval=before.approval if before else None,
         trace_parent=trace_parent,
         chosen_by=quoted.chosen_by,
         passed_over=quoted.passed_over,
     )
-    return stepped(before.state if before else None, generation).moving(moved).after(*_held(quoted, notices))
+    return stepped(before.state if before else None, generation).moving(moved).after(*_held(quoted, generation.notices))
 
 
 def _held(quoted: Quote, notices: tuple[Notice, ...]) -> list[Happening]:

@@ -16,6 +16,7 @@ from shared.cli.catalog import catalog as commands
 from shared.cli.context import CommandContext, Operations
 from shared.cli.printing import Screen
 from shared.config.data_files import check_catalog
+from shared.config.settings import Settings
 from shared.core.catalog.catalog import Catalog, Status
 from shared.core.catalog.margin import sold
 from tests.adapters.replicate_api.test_drift import catalog, publish
@@ -38,6 +39,11 @@ class CheckOperations:
     def deps(self) -> Any:
         """The catalogue and the plans."""
         return SimpleNamespace(catalog=self.offered, plans=plans_of(self.offered))
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the environment."""
+        return Settings.from_env(ENV)
 
     @property
     def replicate(self) -> Any:
