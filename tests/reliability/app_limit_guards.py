@@ -137,7 +137,7 @@ APP_LIMIT_GUARDS: tuple[Guard, ...] = (
     Guard(
         "a warning of the app is in the answer of who reached it",
         CORE + "lifecycle/opening.py",
-        (("    notices = (*moved.notices, *payer.app_notices(quoted.cost))\n", "    notices = moved.notices\n"),),
+        (("notices=(*moved.notices, *payer.app_notices(quoted.cost)),", "notices=moved.notices,"),),
         worker_test(_APP + "test_a_warning_of_the_app_is_published_once_and_is_in_the_answer[rolling_24h-in 24 hours]"),
     ),
     Guard(
