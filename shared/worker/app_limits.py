@@ -30,7 +30,7 @@ from shared.core.values import replace
 from shared.ports import Conflict, Dependencies, Unavailable
 from shared.ports.app_windows import AppRows, AppUse, TallyRow
 
-#: How old the tallies may be by which something opens, and how often what is given back is written.
+#: How old the tallies may be by which something opens.
 FRESH = timedelta(seconds=5)
 
 #: A call reads them anew when they are so old.
