@@ -62,8 +62,8 @@ def main(argv: list[str]) -> int:
     """Run until Ctrl-C and return 0; 1 if the stack could not start or its host ended."""
     parser = argparse.ArgumentParser(prog="python3 -m dev up", description=__doc__.partition(": ")[2])
     kept = (
-        f"keep accounts, messages and outputs in {LOCAL / 'up'}; not the simulator's predictions: what ran ends as LOST."
-        " A kill of Azurite loses what it has not written, which is some seconds"
+        f"keep accounts, messages and outputs in {LOCAL / 'up'}; not the simulator's predictions: "
+        "what ran ends as LOST. A kill of Azurite loses what it has not written, which is some seconds"
     )
     parser.add_argument("--keep", action="store_true", help=kept)
     options = parser.parse_args(argv)
