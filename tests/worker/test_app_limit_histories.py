@@ -29,6 +29,8 @@ from shared.worker.app_limits import FRESH, count
 from shared.worker.app_rebuild import rebuild
 from tests.worker.test_app_limits import ACCOUNTS, app, credits_of, instance, really_used, used
 
+pytestmark = pytest.mark.long  # a simulation, and ten seconds of it
+
 LIMIT = 12
 
 
