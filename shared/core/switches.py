@@ -10,6 +10,10 @@ Rules of this file:
    given up too late rather than too early.
 4. What can be forgotten is forgotten by the next command. An ended pause is remembered until nothing that waited in it
    can be waiting still (``spent``). Its stamp is not needed then: what was commanded before it is over by itself.
+5. A pause of the app or of a model is never refused. Pauses of accounts and users are bounded, and only those that are
+   running count, because all switches are one row. Models are those of the catalogue, so they are few.
+6. So many ended pauses are remembered. Beyond that the oldest count as pauses of the whole app: what waits is given up
+   too late rather than too early.
 """
 
 from collections.abc import Collection, Iterable

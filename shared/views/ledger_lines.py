@@ -8,10 +8,9 @@ Rules of this file:
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from shared.core.money.chain import SUMS, BucketChange, Facts, Named, micros
+from shared.core.money.chain import SUMS, BucketChange, Facts, Named, maybe_micros, micros
 from shared.core.money.entries import LedgerEntry
 from shared.core.money.linking import chained, texts_of
 
@@ -39,7 +38,7 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "by": facts.by.value,
         "superseded": facts.superseded,
         "usd_micros": facts.usd_micros,
-        "held_at": _maybe_micros(facts.held_at),
+        "held_at": maybe_micros(facts.held_at),
     }
 
 
@@ -55,9 +54,5 @@ def _bucket(change: BucketChange) -> dict[str, Any]:
         "held": change.held,
         "priority": change.priority,
         "granted_at": micros(change.granted_at),
-        "expires_at": _maybe_micros(change.expires_at),
+        "expires_at": maybe_micros(change.expires_at),
     }
-
-
-def _maybe_micros(at: datetime | None) -> str:
-    return micros(at) if at else ""

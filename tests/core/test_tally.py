@@ -40,7 +40,7 @@ def test_what_is_given_back_after_a_day_is_subtracted_from_its_day() -> None:
     assert tally == Tally({}, {slot_of(held) // 96: (5, 50)})
     assert tally.usage(NOW).used(NOW)[Span.WEEK] == (5, 50)
     assert tally.usage(NOW).used(NOW)[Span.ROLLING_24H] == (0, 0)
-    assert not (tally - tally).aged(NOW)
+    assert (tally + tallied(held, -5, -50)).aged(NOW) == EMPTY
 
 
 def test_it_is_bounded() -> None:

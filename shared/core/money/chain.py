@@ -136,9 +136,9 @@ def entry_bytes(facts: Facts) -> bytes:
     ]
     for change in sorted(facts.buckets, key=lambda each: each.bucket_id.encode()):
         fields += (change.bucket_id, str(change.available), str(change.held))
-        fields += (str(change.priority), micros(change.granted_at), _maybe_micros(change.expires_at))
+        fields += (str(change.priority), micros(change.granted_at), maybe_micros(change.expires_at))
     fields += (facts.user, facts.generation_id, facts.by.value, facts.who, facts.why, facts.asked)
-    fields += (str(int(facts.superseded)), str(facts.usd_micros), _maybe_micros(facts.held_at))
+    fields += (str(int(facts.superseded)), str(facts.usd_micros), maybe_micros(facts.held_at))
     return framed(fields)
 
 
@@ -165,7 +165,8 @@ def micros(at: datetime) -> str:
     return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _maybe_micros(at: datetime | None) -> str:
+def maybe_micros(at: datetime | None) -> str:
+    """The same, and empty without a time."""
     return micros(at) if at else ""
 
 

@@ -38,12 +38,6 @@ class Tally:
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(_added(self.slots, other.slots), _added(self.days, other.days))
 
-    def __neg__(self) -> "Tally":
-        return Tally(_negated(self.slots), _negated(self.days))
-
-    def __sub__(self, other: "Tally") -> "Tally":
-        return self + -other
-
     def aged(self, now: datetime) -> "Tally":
         """The same, with the slots that are old in their days. What no window can count is dropped."""
         first, last_day = slot_of(now) - SLOTS, int(now.timestamp()) // _DAY_S
@@ -133,7 +127,3 @@ def _added(one: Sums, other: Sums) -> dict[int, Counted]:
         had = sums.get(number, (0, 0))
         sums[number] = (had[0] + more[0], had[1] + more[1])
     return sums
-
-
-def _negated(sums: Sums) -> Sums:
-    return {number: (-each[0], -each[1]) for number, each in sums.items()}
